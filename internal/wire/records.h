@@ -1,0 +1,137 @@
+// The records in the four KV buckets, and their bytes.
+//
+// Values are JSON objects with a wire version `v`; from kCompressFromBytes on, zstd frames of the
+// same. Everything read is untrusted: decoding checks types, ranges and sizes and never trusts a
+// length. 64-bit numbers that may exceed 2^53 (nonces, stream ids) travel as hexadecimal strings.
+//
+//   bucket       key        record      written by
+//   stableid     worker id  Claim       the worker, once per life
+//   election     "leader"   Leader      the leader; a challenger
+//   heartbeat    worker id  Heartbeat   the worker; the leader, to evict
+//   assignment   worker id  Doc         the leader
+#ifndef PARTI_INTERNAL_WIRE_RECORDS_H_
+#define PARTI_INTERNAL_WIRE_RECORDS_H_
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "parti/assignment.h"
+
+namespace parti::wire {
+
+inline constexpr int kWireVersion = 1;
+inline constexpr std::size_t kCompressFromBytes = 64 * 1024;
+// A record that would decode to more than this is refused unread (decompression bombs).
+inline constexpr std::size_t kMaxDecodedBytes = 64 * 1024 * 1024;
+// Longest lease that a record may claim. A larger one is malformed: it would hold a partition
+// hostage.
+inline constexpr std::int64_t kMaxLeaseMs = 24LL * 3600 * 1000;
+
+enum class Mode { kExclusive, kFast };
+std::string_view ModeName(Mode mode);  // "exclusive", "fast"
+
+// Identifies an operating system process: two equal ones are the same process, and whoever shares
+// boot id and pid namespace with it can tell that it is gone.
+struct ProcessId {
+  std::string boot_id;           // /proc/sys/kernel/random/boot_id; empty: unknown
+  std::uint64_t pid_namespace = 0;  // inode of /proc/self/ns/pid
+  std::int64_t pid = 0;
+  std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat
+  friend bool operator==(const ProcessId&, const ProcessId&) = default;
+};
+
+// Who holds, or last held, a worker id.
+struct Claim {
+  std::string identity;  // the application's name for this process, stable over restarts
+  std::uint64_t incarnation = 0;
+  std::uint64_t nonce = 0;
+  std::int64_t lease_ms = 0;
+  ProcessId process;
+  friend bool operator==(const Claim&, const Claim&) = default;
+};
+
+// Who leads. (epoch, nonce) is the fence.
+struct Leader {
+  std::uint64_t epoch = 0;
+  std::uint64_t nonce = 0;
+  std::string holder;  // worker id
+  std::uint64_t renewals = 0;
+  bool released = false;  // the holder resigned: no need to wait for it
+  Mode mode = Mode::kExclusive;
+  // Identities of the streams that the leader's picture rests on; 0: not confirmed yet. A successor
+  // that finds another one knows that the bucket was recreated.
+  std::uint64_t assignment_stream = 0;
+  std::uint64_t heartbeat_stream = 0;
+  friend bool operator==(const Leader&, const Leader&) = default;
+};
+
+enum class HeartbeatKind {
+  kLive,
+  kLeft,     // written by the worker as its last value: it holds nothing
+  kEvicted,  // the tombstone, written by a leader
+};
+
+// A partition whose acquire hook failed: the worker gives it back.
+struct Refusal {
+  std::string partition;
+  FencingToken token;
+  std::string reason;
+  friend bool operator==(const Refusal&, const Refusal&) = default;
+};
+
+struct Heartbeat {
+  HeartbeatKind kind = HeartbeatKind::kLive;
+  std::uint64_t incarnation = 0;  // the life
+  std::uint64_t nonce = 0;        // the life's
+  std::uint64_t number = 0;       // within the life, from 1
+  std::int64_t lease_ms = 0;
+  std::uint64_t applied_revision = 0;  // the doc applied last in this life; 0: none
+  std::uint64_t applied_nonce = 0;
+  std::uint64_t highest_epoch = 0;  // highest epoch the worker has seen
+  std::int64_t capacity = 1;        // 0: gives no work to this worker
+  std::string state;
+  std::map<std::string, std::string> labels;
+  std::vector<Refusal> refused;
+  // Tombstone only: the revision it replaced (0: the key was absent), and the evicting epoch.
+  std::uint64_t replaced_revision = 0;
+  std::uint64_t evicting_epoch = 0;
+  friend bool operator==(const Heartbeat&, const Heartbeat&) = default;
+};
+
+// The assignment of one worker. Its identity is its KV revision together with `nonce`.
+struct Doc {
+  std::uint64_t epoch = 0;    // of the leader that wrote it
+  std::uint64_t nonce = 0;    // of that leader's epoch
+  std::uint64_t version = 0;  // of the rebalance
+  std::uint64_t life_incarnation = 0;
+  std::uint64_t life_nonce = 0;
+  std::int64_t life_lease_ms = 0;
+  std::vector<OwnedPartition> owned;     // sorted by id
+  std::vector<std::string> releasing;    // sorted; disjoint from owned
+  friend bool operator==(const Doc&, const Doc&) = default;
+};
+
+std::string Encode(const Claim& record);
+std::string Encode(const Leader& record);
+std::string Encode(const Heartbeat& record);
+std::string Encode(const Doc& record);
+
+// InvalidArgument: malformed, says what and where. Unimplemented: a newer wire version than
+// kWireVersion. ResourceExhausted: larger than kMaxDecodedBytes.
+absl::StatusOr<Claim> DecodeClaim(std::string_view bytes);
+absl::StatusOr<Leader> DecodeLeader(std::string_view bytes);
+absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes);
+absl::StatusOr<Doc> DecodeDoc(std::string_view bytes);
+
+// Upper bound of the bytes that one more partition adds to an encoded Doc, before compression.
+std::size_t DocBytesPerPartition(std::string_view partition_id);
+// Upper bound of an encoded Doc without partitions.
+inline constexpr std::size_t kDocBaseBytes = 512;
+
+}  // namespace parti::wire
+
+#endif  // PARTI_INTERNAL_WIRE_RECORDS_H_
