@@ -1,0 +1,41 @@
+// One line of a worker's event log, as `parti worker --events` writes it. Reading it back is kept
+// apart from the writer and from core, so that a fault of theirs can't hide itself.
+#ifndef PARTI_CLI_EVENT_LINE_H_
+#define PARTI_CLI_EVENT_LINE_H_
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "absl/status/statusor.h"
+
+namespace parti::cli {
+
+enum class EventKind { kStarted, kState, kLeader, kAcquired, kReleased, kLost, kLease, kStopped };
+
+struct Token {
+  std::uint64_t epoch = 0;
+  std::uint64_t version = 0;
+  friend auto operator<=>(const Token&, const Token&) = default;
+};
+
+// Fields that a kind of event doesn't bear are left as they are here.
+struct EventLine {
+  EventKind kind{};
+  std::int64_t t = 0;  // CLOCK_BOOTTIME, ns
+  std::string worker;
+  std::uint64_t incarnation = 0;
+  Token token;             // acquired: of the grant; leader: the epoch
+  std::string partition;   // acquired, released, lost
+  std::int64_t until = 0;  // lease
+  bool gained = false;     // leader
+  std::string state;       // state
+};
+
+// InvalidArgument says what is wrong with the line.
+absl::StatusOr<EventLine> ParseEventLine(std::string_view line);
+
+}  // namespace parti::cli
+
+#endif  // PARTI_CLI_EVENT_LINE_H_

@@ -1,0 +1,188 @@
+// The independent observer: judges from workers' event logs alone whether partitions were owned
+// exclusively. It shares no code with what it judges.
+//
+// The logs of one machine share one clock (CLOCK_BOOTTIME), so times of different processes may be
+// compared. A claim lasts from `acquired` to `released`, `lost` or the latest `until` of its life's
+// lease, whichever is first. Where a log leaves a doubt, the observer assumes the longer claim: a
+// life that ends without a word holds until its lease has run out, also when the process starts a
+// new one.
+//
+// Thread safety: none.
+#ifndef PARTI_CLI_OBSERVER_H_
+#define PARTI_CLI_OBSERVER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "parti/cli/event_line.h"
+
+namespace parti::cli {
+
+inline constexpr std::int64_t kEndOfTime = std::numeric_limits<std::int64_t>::max();
+
+// Two processes held one partition at once, during [from, to).
+struct Overlap {
+  std::string partition;
+  std::size_t first = 0;  // processes
+  std::size_t second = 0;
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+};
+
+// Nobody held the partition during [from, to), after somebody had.
+struct Gap {
+  std::string partition;
+  std::int64_t from = 0;
+  std::int64_t to = 0;
+};
+
+struct Verdict {
+  std::vector<Overlap> overlaps;
+  std::vector<std::string> unowned;  // partitions without a valid claim at the time judged
+  std::vector<Gap> gaps;
+  // Of a partition: a claim of a later life whose fencing token isn't greater.
+  std::vector<std::string> token_regressions;
+  // An epoch that two leaders gained, or that went down within a process; an incarnation that
+  // went down; a worker id held by two processes at once.
+  std::vector<std::string> epoch_regressions;
+  // What a correct worker doesn't write: a lease revived after it ran out, a claim after the end of
+  // its lease, a release of what wasn't held, time running backwards.
+  std::vector<std::string> anomalies;
+  // Lines that couldn't be read, each with its process and number.
+  std::vector<std::string> broken_lines;
+
+  // Nothing was owned twice and no token, epoch or id went wrong.
+  bool Exclusive() const;
+  // One line per finding, at most `limit` of each kind.
+  std::string Describe(std::size_t limit = 5) const;
+};
+
+// What the log says of one process now.
+struct ProcessView {
+  std::string name;
+  std::string worker = {};  // of the present life; empty before the first
+  std::uint64_t incarnation = 0;
+  std::size_t lives = 0;
+  std::string state = {};
+  bool leader = false;
+  std::uint64_t epoch = 0;  // the last one gained
+  std::int64_t until = 0;   // end of the lease
+  bool stopped = false;     // it said so
+  std::int64_t last_event = 0;
+};
+
+struct Leadership {
+  std::size_t process = 0;
+  std::int64_t t = 0;
+  std::uint64_t epoch = 0;
+};
+
+// Who holds a partition at some moment.
+struct Holder {
+  std::string partition;
+  std::optional<std::size_t> process = {};
+  Token token = {};
+  std::int64_t since = 0;
+};
+
+class Observer {
+ public:
+  // `partitions`: the ids that shall be owned. A claim to any other is an anomaly.
+  explicit Observer(std::vector<std::string> partitions);
+
+  // A process with a log of its own. `name` is for people.
+  std::size_t AddProcess(std::string name);
+
+  // The next line of that process's log, without its newline.
+  void AddLine(std::size_t process, std::string_view line);
+
+  // The process was seen to exist no more (it was reaped) by `t`, which ends its claims. The one
+  // thing taken from outside the logs, and only needed where a process is started again under its
+  // old identity before its lease has run out.
+  void ProcessGone(std::size_t process, std::int64_t t);
+
+  // Judges what the logs say up to `at`: claims that begin later are left out. While workers run,
+  // choose `at` so far back that every line up to it was surely read, or a release not read yet
+  // looks like an overlap.
+  Verdict Judge(std::int64_t at) const;
+
+  // Per partition, in the order given to the constructor.
+  std::vector<Holder> HoldersAt(std::int64_t at) const;
+
+  ProcessView View(std::size_t process) const;
+  std::size_t processes() const { return processes_.size(); }
+  const std::vector<std::string>& partitions() const { return partitions_; }
+  // In the order in which the lines were read.
+  const std::vector<Leadership>& leaderships() const { return leaderships_; }
+  // When a claim last began or ended by a line of a log.
+  std::int64_t last_change() const { return last_change_; }
+
+ private:
+  struct Claim {
+    std::string partition;
+    std::size_t process = 0;
+    std::size_t life = 0;
+    Token token;
+    std::int64_t from = 0;
+    std::int64_t ended = kEndOfTime;
+  };
+  struct Life {
+    std::string worker;
+    std::uint64_t incarnation = 0;
+    std::int64_t started = 0;
+    std::optional<std::int64_t> until = {};
+    std::int64_t stopped = kEndOfTime;
+    std::map<std::string, std::size_t, std::less<>> open = {};  // partition → index in claims_
+  };
+  struct Process {
+    std::string name;
+    std::size_t lines = 0;
+    std::vector<Life> lives = {};
+    std::string state = {};
+    bool leader = false;
+    std::uint64_t epoch = 0;
+    std::int64_t last_event = 0;
+    std::int64_t gone = kEndOfTime;
+  };
+  struct Grant {  // an `acquired` line
+    std::int64_t t = 0;
+    Token token;
+    std::size_t process = 0;
+    std::size_t life = 0;
+  };
+
+  void OnStarted(std::size_t index, const EventLine& event);
+  void OnLeader(std::size_t index, const EventLine& event);
+  void OnAcquired(std::size_t index, const EventLine& event);
+  void OnEnded(std::size_t index, const EventLine& event);
+  void OnLease(std::size_t index, const EventLine& event);
+  void OnStopped(std::size_t index, const EventLine& event);
+
+  std::int64_t EndOf(const Claim& claim) const;
+  std::int64_t EndOf(const Process& process, const Life& life) const;
+  void JudgeClaims(const std::vector<std::size_t>& claims, std::int64_t at, Verdict* verdict) const;
+  void JudgeTokens(Verdict* verdict) const;
+  void JudgeEpochs(Verdict* verdict) const;
+  void JudgeIds(Verdict* verdict) const;
+  void Anomaly(std::size_t process, std::int64_t t, std::string_view what);
+
+  std::vector<std::string> partitions_;
+  std::vector<Process> processes_;
+  std::vector<Claim> claims_;
+  std::map<std::string, std::vector<std::size_t>, std::less<>> claims_of_;  // by partition
+  std::map<std::string, std::vector<Grant>, std::less<>> grants_of_;
+  std::vector<Leadership> leaderships_;
+  std::vector<std::string> anomalies_;
+  std::vector<std::string> broken_lines_;
+  std::int64_t last_change_ = 0;
+};
+
+}  // namespace parti::cli
+
+#endif  // PARTI_CLI_OBSERVER_H_
