@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "internal/wire/kv_types.h"
+#include "parti/assignment.h"
 #include "parti/partition.h"
 
 namespace parti::core {

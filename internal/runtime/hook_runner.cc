@@ -1,0 +1,125 @@
+#include "internal/runtime/hook_runner.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <exception>
+#include <utility>
+
+#include "internal/runtime/clock.h"
+
+namespace parti::runtime {
+
+HookRunner::HookRunner(Hooks hooks, std::function<void()> on_thread_start,
+                       std::function<void(core::Event)> post,
+                       std::function<void(const absl::Status&)> report)
+    : hooks_(std::move(hooks)),
+      post_(std::move(post)),
+      report_(std::move(report)),
+      thread_(std::move(on_thread_start)) {}
+
+// Calls a hook. What it throws becomes an error, which is reported; what it returns is passed on.
+template <typename Call>
+absl::Status HookRunner::Guard(std::string_view hook, Call call) {
+  std::string what;
+  try {
+    return call();
+  } catch (const std::exception& exception) {
+    what = exception.what();
+  } catch (...) {
+    what = "something that is no std::exception";
+  }
+  absl::Status status = absl::InternalError(fmt::format("hook {} threw: {}", hook, what));
+  report_(status);
+  RunOnError(status);
+  return status;
+}
+
+// on_error itself may throw; that goes to the log only.
+void HookRunner::RunOnError(const absl::Status& status) {
+  if (!hooks_.on_error) return;
+  try {
+    hooks_.on_error(status);
+  } catch (...) {
+    report_(absl::InternalError("hook on_error threw"));
+  }
+}
+
+// Release, Lost and Acquire take their turn in the queue also when there is no hook to call: work
+// has drained only when the hooks before have returned.
+void HookRunner::Release(core::RunRelease release) {
+  thread_.Post({"on_release", [this, release = std::move(release)] {
+                  if (hooks_.on_release) {
+                    const core::Nanos left = std::max<core::Nanos>(0, release.deadline - BootNow());
+                    (void)Guard("on_release", [&] {
+                      hooks_.on_release(release.partitions,
+                                        std::chrono::milliseconds(left / core::kMillisecond));
+                      return absl::OkStatus();
+                    });
+                  }
+                  post_(core::ReleaseDone{release.ticket});
+                }});
+}
+
+void HookRunner::Lost(core::RunLost lost) {
+  thread_.Post({"on_lost", [this, lost = std::move(lost)] {
+                  if (hooks_.on_lost) {
+                    (void)Guard("on_lost", [&] {
+                      hooks_.on_lost(lost.partitions, lost.reason);
+                      return absl::OkStatus();
+                    });
+                  }
+                  post_(core::LostDone{lost.ticket});
+                }});
+}
+
+// A task for each, so that Finish can drop those that have not begun.
+void HookRunner::Acquire(core::RunAcquire acquire) {
+  for (OwnedPartition& partition : acquire.partitions) {
+    thread_.Post({"on_acquire", [this, partition = std::move(partition)] {
+                    absl::Status status;
+                    if (hooks_.on_acquire) {
+                      status = Guard("on_acquire", [&] { return hooks_.on_acquire(partition); });
+                    }
+                    post_(core::AcquireDone{partition.id, partition.token, std::move(status)});
+                  }});
+  }
+}
+
+void HookRunner::AssignmentChanged(AssignmentChange change) {
+  if (!hooks_.on_assignment_changed) return;
+  thread_.Post({"on_assignment_changed", [this, change = std::move(change)] {
+                  (void)Guard("on_assignment_changed", [&] {
+                    hooks_.on_assignment_changed(change);
+                    return absl::OkStatus();
+                  });
+                }});
+}
+
+void HookRunner::StateChanged(State from, State to) {
+  if (!hooks_.on_state) return;
+  thread_.Post({"on_state", [this, from, to] {
+                  (void)Guard("on_state", [&] {
+                    hooks_.on_state(from, to);
+                    return absl::OkStatus();
+                  });
+                }});
+}
+
+void HookRunner::LeadershipChanged(bool gained, std::uint64_t epoch) {
+  if (!hooks_.on_leadership) return;
+  thread_.Post({"on_leadership", [this, gained, epoch] {
+                  (void)Guard("on_leadership", [&] {
+                    hooks_.on_leadership(gained, epoch);
+                    return absl::OkStatus();
+                  });
+                }});
+}
+
+void HookRunner::Error(absl::Status status) {
+  if (!hooks_.on_error) return;
+  thread_.Post({"on_error", [this, status = std::move(status)] { RunOnError(status); }});
+}
+
+}  // namespace parti::runtime

@@ -1,0 +1,51 @@
+// Runs the application's hooks on their thread, in order, and tells core what came of them.
+#ifndef PARTI_INTERNAL_RUNTIME_HOOK_RUNNER_H_
+#define PARTI_INTERNAL_RUNTIME_HOOK_RUNNER_H_
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "internal/core/effect.h"
+#include "internal/core/event.h"
+#include "internal/runtime/task_thread.h"
+#include "parti/hooks.h"
+
+namespace parti::runtime {
+
+// A hook that throws is reported to on_error; its work counts as drained, and a thrown on_acquire
+// gives the partition back. A hook that isn't there has succeeded, in its turn.
+//
+// Thread safety: every method from any thread, except Finish from a hook.
+class HookRunner {
+ public:
+  // `post` takes the answers (ReleaseDone, LostDone, AcquireDone); `report` takes what hooks threw.
+  HookRunner(Hooks hooks, std::function<void()> on_thread_start,
+             std::function<void(core::Event)> post,
+             std::function<void(const absl::Status&)> report);
+
+  void Release(core::RunRelease release);
+  void Lost(core::RunLost lost);
+  void Acquire(core::RunAcquire acquire);
+  void AssignmentChanged(AssignmentChange change);
+  void StateChanged(State from, State to);
+  void LeadershipChanged(bool gained, std::uint64_t epoch);
+  void Error(absl::Status status);
+
+  // See TaskThread::Finish.
+  std::optional<std::string> Finish(core::Nanos deadline) { return thread_.Finish(deadline); }
+
+ private:
+  template <typename Call>
+  absl::Status Guard(std::string_view hook, Call call);
+  void RunOnError(const absl::Status& status);
+
+  const Hooks hooks_;
+  const std::function<void(core::Event)> post_;
+  const std::function<void(const absl::Status&)> report_;
+  TaskThread thread_;
+};
+
+}  // namespace parti::runtime
+
+#endif  // PARTI_INTERNAL_RUNTIME_HOOK_RUNNER_H_

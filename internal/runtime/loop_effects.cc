@@ -1,0 +1,119 @@
+// How the loop carries each effect of core out. The order within a claim's effects is the contract
+// of OwnershipObserver: a claim is on record before Owns() can say yes, and an end is recorded
+// after Owns() says no.
+#include <fmt/format.h>
+
+#include <string>
+
+#include "internal/runtime/clock.h"
+#include "internal/runtime/loop.h"
+
+namespace parti::runtime {
+
+void Loop::Do(const core::KvGet& get) { kv_->Get(get); }
+void Loop::Do(const core::KvPut& put) { kv_->Put(put); }
+void Loop::Do(const core::KvInfo& info) { kv_->Info(info); }
+void Loop::Do(const core::OpenWatch& open) { kv_->Open(open); }
+void Loop::Do(const core::CloseWatch& close) { kv_->Close(close); }
+
+void Loop::Do(const core::LifeBegan& began) {
+  world_.ownership->BeginLife();
+  Observe([&](OwnershipObserver& observer) {
+    observer.OnStarted(BootNow(), began.worker, began.incarnation);
+  });
+  world_.board->BeginLife({began.worker, began.incarnation});
+  Log(LogLevel::kInfo,
+      fmt::format("joined as {} (incarnation {})", began.worker, began.incarnation));
+}
+
+void Loop::Do(const core::LeaseUntil& lease) {
+  Observe([&](OwnershipObserver& observer) { observer.OnLease(BootNow(), lease.until); });
+  world_.ownership->ExtendLease(lease.until);
+}
+
+void Loop::Do(const core::Claim& claim) {
+  Observe([&](OwnershipObserver& observer) {
+    observer.OnAcquired(BootNow(), claim.epoch, claim.version, claim.partitions);
+  });
+  world_.ownership->Claim(claim.partitions);
+  Log(LogLevel::kDebug, fmt::format("claims {} more (epoch {}, version {})",
+                                    claim.partitions.size(), claim.epoch, claim.version));
+}
+
+void Loop::Do(const core::Unclaim& unclaim) {
+  if (unclaim.all) {
+    world_.ownership->UnclaimAll();
+    world_.board->SetAssignment({});
+  } else {
+    world_.ownership->Unclaim(unclaim.partitions);
+  }
+}
+
+void Loop::Do(const core::RunRelease& release) { world_.hooks->Release(release); }
+void Loop::Do(const core::RunLost& lost) { world_.hooks->Lost(lost); }
+void Loop::Do(const core::RunAcquire& acquire) { world_.hooks->Acquire(acquire); }
+
+void Loop::Do(const core::Released& released) {
+  Observe([&](OwnershipObserver& observer) {
+    if (released.lost) {
+      observer.OnLost(BootNow(), released.partitions);
+    } else {
+      observer.OnReleased(BootNow(), released.partitions);
+    }
+  });
+  Log(released.lost ? LogLevel::kWarning : LogLevel::kDebug,
+      fmt::format("{} {} partitions", released.lost ? "lost" : "released",
+                  released.partitions.size()));
+}
+
+void Loop::Do(const core::AssignmentChanged& changed) {
+  world_.board->SetAssignment(changed.assignment);
+  Log(LogLevel::kInfo,
+      fmt::format("assignment: owns {} partitions, {} added, {} removed (epoch {}, version {})",
+                  changed.assignment.partitions.size(), changed.added.size(),
+                  changed.removed.size(), changed.assignment.epoch, changed.assignment.version));
+  world_.hooks->AssignmentChanged({changed.assignment, changed.added, changed.removed});
+}
+
+void Loop::Do(const core::StateChanged& changed) {
+  Observe(
+      [&](OwnershipObserver& observer) { observer.OnState(BootNow(), changed.from, changed.to); });
+  Log(LogLevel::kInfo,
+      fmt::format("state {} → {}", StateName(changed.from), StateName(changed.to)));
+  world_.board->SetState(changed.to);
+  world_.hooks->StateChanged(changed.from, changed.to);
+}
+
+void Loop::Do(const core::LeadershipChanged& changed) {
+  Observe([&](OwnershipObserver& observer) {
+    observer.OnLeader(BootNow(), changed.gained, changed.epoch);
+  });
+  Log(LogLevel::kInfo, fmt::format("{} leadership (epoch {})",
+                                   changed.gained ? "gained" : "gave up", changed.epoch));
+  world_.board->SetLeader(changed.gained);
+  world_.hooks->LeadershipChanged(changed.gained, changed.epoch);
+}
+
+void Loop::Do(const core::Report& report) {
+  LogLevel level = LogLevel::kError;
+  if (report.severity == core::Severity::kInfo) level = LogLevel::kInfo;
+  if (report.severity == core::Severity::kWarning) level = LogLevel::kWarning;
+  Log(level, std::string(report.status.message()));
+  if (report.severity == core::Severity::kInfo) return;
+  if (report.severity == core::Severity::kFatal) world_.board->SetFatal(report.status);
+  world_.hooks->Error(report.status);
+}
+
+void Loop::Do(const core::RebalanceNote& note) {
+  const bool planned = note.phase == core::RebalanceNote::Phase::kPlanned;
+  Log(LogLevel::kInfo,
+      fmt::format("rebalance {} ({}): {} of {} partitions move, {} workers (epoch {}, version {})",
+                  planned ? "planned" : "settled", note.cause, note.moved, note.partitions,
+                  note.workers, note.epoch, note.version));
+}
+
+void Loop::Do(const core::RunStrategy& run) { world_.planner->Plan(run); }
+
+void Loop::Do(const core::Stopped&) { stopped_ = true; }
+
+}  // namespace parti::runtime
