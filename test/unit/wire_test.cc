@@ -1,0 +1,536 @@
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <zstd.h>
+
+#include <functional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "internal/wire/kv_types.h"
+#include "internal/wire/limits.h"
+#include "internal/wire/pack.h"
+#include "internal/wire/records.h"
+
+namespace parti::wire {
+namespace {
+
+using ::testing::HasSubstr;
+
+Claim SomeClaim() {
+  return {
+      .identity = "host-a:77",
+      .incarnation = 7,
+      .nonce = 0xfedcba9876543210,
+      .lease_ms = 3000,
+      .process = {
+          .boot_id = "6f2d1c3e", .pid_namespace = 4026531836, .pid = 77, .start_ticks = 123456}};
+}
+
+Leader SomeLeader() {
+  return {.epoch = 3,
+          .nonce = 0x0123456789abcdef,
+          .holder = "worker-0",
+          .renewals = 12,
+          .released = false,
+          .mode = Mode::kExclusive,
+          .assignment_stream = 0x17d0000000000001,
+          .heartbeat_stream = 0};
+}
+
+Heartbeat SomeHeartbeat() {
+  Heartbeat heartbeat;
+  heartbeat.incarnation = 7;
+  heartbeat.nonce = 0xff;
+  heartbeat.number = 42;
+  heartbeat.lease_ms = 3000;
+  heartbeat.applied_revision = 19;
+  heartbeat.applied_nonce = 0xabc;
+  heartbeat.highest_epoch = 3;
+  heartbeat.capacity = 2;
+  heartbeat.state = "Stable";
+  return heartbeat;
+}
+
+Heartbeat FullHeartbeat() {
+  Heartbeat heartbeat = SomeHeartbeat();
+  heartbeat.labels = {{"rack", "r1"}, {"zone", "z\"1\""}};
+  heartbeat.refused = {{.partition = "p-1", .token = {3, 8}, .reason = "no room\n"}};
+  return heartbeat;
+}
+
+Heartbeat Tombstone() {
+  Heartbeat heartbeat;
+  heartbeat.kind = HeartbeatKind::kEvicted;
+  heartbeat.lease_ms = 3000;
+  heartbeat.replaced_revision = 17;
+  heartbeat.evicting_epoch = 4;
+  return heartbeat;
+}
+
+Doc SomeDoc() {
+  return {.epoch = 3,
+          .nonce = 0xabc,
+          .version = 9,
+          .life_incarnation = 7,
+          .life_nonce = 0xff,
+          .life_lease_ms = 3000,
+          .owned = {{"p-1", {3, 9}}, {"p-2", {2, 5}}, {"p-3", {3, 9}}},
+          .releasing = {"p-0", "p-9"}};
+}
+
+Doc LargeDoc(int partitions) {
+  Doc doc = SomeDoc();
+  doc.owned.clear();
+  doc.releasing = {"z"};
+  for (int i = 0; i < partitions; ++i) {
+    doc.owned.push_back({fmt::format("p-{:07}", i), {3, static_cast<std::uint64_t>(1 + i % 5)}});
+  }
+  return doc;
+}
+
+std::string Replaced(std::string text, const std::string& from, const std::string& to) {
+  const std::size_t at = text.find(from);
+  EXPECT_NE(at, std::string::npos) << from << " is not in " << text;
+  if (at != std::string::npos) text.replace(at, from.size(), to);
+  return text;
+}
+
+// The bytes are a contract between releases: these change only together with kWireVersion.
+TEST(WireGolden, Claim) {
+  EXPECT_EQ(Encode(SomeClaim()),
+            R"({"v":1,"identity":"host-a:77","incarnation":7,"nonce":"fedcba9876543210",)"
+            R"("lease_ms":3000,"process":{"boot":"6f2d1c3e","pidns":4026531836,"pid":77,)"
+            R"("start":123456}})");
+}
+
+TEST(WireGolden, Leader) {
+  EXPECT_EQ(Encode(SomeLeader()),
+            R"({"v":1,"epoch":3,"nonce":"0123456789abcdef","holder":"worker-0","renewals":12,)"
+            R"("released":false,"mode":"exclusive","streams":{"assignment":"17d0000000000001",)"
+            R"("heartbeat":"0000000000000000"}})");
+}
+
+TEST(WireGolden, Heartbeat) {
+  EXPECT_EQ(Encode(SomeHeartbeat()),
+            R"({"v":1,"kind":"live","life":7,"nonce":"00000000000000ff","number":42,)"
+            R"("lease_ms":3000,"applied":19,"applied_nonce":"0000000000000abc","epoch":3,)"
+            R"("capacity":2,"state":"Stable"})");
+  EXPECT_EQ(Encode(FullHeartbeat()),
+            R"({"v":1,"kind":"live","life":7,"nonce":"00000000000000ff","number":42,)"
+            R"("lease_ms":3000,"applied":19,"applied_nonce":"0000000000000abc","epoch":3,)"
+            R"("capacity":2,"state":"Stable","labels":{"rack":"r1","zone":"z\"1\""},)"
+            R"("refused":[{"id":"p-1","epoch":3,"version":8,"why":"no room\n"}]})");
+}
+
+TEST(WireGolden, Tombstone) {
+  EXPECT_EQ(Encode(Tombstone()),
+            R"({"v":1,"kind":"evicted","life":0,"nonce":"0000000000000000","number":0,)"
+            R"("lease_ms":3000,"applied":0,"applied_nonce":"0000000000000000","epoch":0,)"
+            R"("capacity":1,"state":"","replaced":17,"evicted_by":4})");
+}
+
+TEST(WireGolden, Doc) {
+  EXPECT_EQ(Encode(SomeDoc()),
+            R"({"v":1,"epoch":3,"nonce":"0000000000000abc","version":9,"life":{"incarnation":7,)"
+            R"("nonce":"00000000000000ff","lease_ms":3000},)"
+            R"("owned":[[2,5,["p-2"]],[3,9,["p-1","p-3"]]],"releasing":["p-0","p-9"]})");
+}
+
+TEST(WireRoundTrip, EveryRecord) {
+  EXPECT_EQ(DecodeClaim(Encode(SomeClaim())).value(), SomeClaim());
+  EXPECT_EQ(DecodeLeader(Encode(SomeLeader())).value(), SomeLeader());
+  EXPECT_EQ(DecodeHeartbeat(Encode(SomeHeartbeat())).value(), SomeHeartbeat());
+  EXPECT_EQ(DecodeHeartbeat(Encode(FullHeartbeat())).value(), FullHeartbeat());
+  EXPECT_EQ(DecodeHeartbeat(Encode(Tombstone())).value(), Tombstone());
+  EXPECT_EQ(DecodeDoc(Encode(SomeDoc())).value(), SomeDoc());
+}
+
+TEST(WireRoundTrip, EveryEnumerator) {
+  Leader leader = SomeLeader();
+  leader.mode = Mode::kFast;
+  leader.released = true;
+  EXPECT_EQ(DecodeLeader(Encode(leader)).value(), leader);
+  Heartbeat left = FullHeartbeat();
+  left.kind = HeartbeatKind::kLeft;
+  EXPECT_EQ(DecodeHeartbeat(Encode(left)).value(), left);
+}
+
+TEST(WireRoundTrip, ExtremeNumbers) {
+  Heartbeat heartbeat = SomeHeartbeat();
+  heartbeat.incarnation = heartbeat.number = heartbeat.applied_revision = heartbeat.highest_epoch =
+      kMaxExactInteger;
+  heartbeat.nonce = heartbeat.applied_nonce = UINT64_MAX;
+  heartbeat.lease_ms = kMaxLeaseMs;
+  heartbeat.capacity = 0;
+  EXPECT_EQ(DecodeHeartbeat(Encode(heartbeat)).value(), heartbeat);
+}
+
+TEST(WireRoundTrip, EmptyDoc) {
+  Doc doc = SomeDoc();
+  doc.owned.clear();
+  doc.releasing.clear();
+  EXPECT_EQ(DecodeDoc(Encode(doc)).value(), doc);
+  EXPECT_LE(Encode(doc).size(), kDocBaseBytes);
+}
+
+TEST(WireRoundTrip, StringsThatNeedEscaping) {
+  Claim claim = SomeClaim();
+  using namespace std::string_literals;
+  claim.identity = "tab\t quote\" back\\slash \x01 nul:\0 d\xc3\xa9j\xc3\xa0"s;
+  EXPECT_EQ(DecodeClaim(Encode(claim)).value(), claim);
+}
+
+TEST(WireRoundTrip, LargeDocTravelsCompressed) {
+  const Doc doc = LargeDoc(20'000);
+  const std::string bytes = Encode(doc);
+  EXPECT_LT(bytes.size(), 20'000 * DocBytesPerPartition(doc.owned[0].id) / 4);
+  EXPECT_NE(bytes[0], '{');
+  EXPECT_EQ(DecodeDoc(bytes).value(), doc);
+}
+
+TEST(WireEncode, BytesThatAreNotUtf8AreReplaced) {
+  Heartbeat heartbeat = SomeHeartbeat();
+  heartbeat.refused = {{.partition = "p-1", .token = {1, 1}, .reason = "bad \xff\xfe byte"}};
+  const auto decoded = DecodeHeartbeat(Encode(heartbeat));
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->refused.at(0).reason, "bad \xef\xbf\xbd\xef\xbf\xbd byte");
+}
+
+TEST(WireEncode, WhatAnApplicationSaysNeverMakesAHeartbeatUnreadable) {
+  Heartbeat heartbeat = SomeHeartbeat();
+  heartbeat.refused.assign(
+      kMaxRefusals + 5,
+      {.partition = "p-1", .token = {1, 1}, .reason = std::string(100'000, '\xff')});
+  const auto decoded = DecodeHeartbeat(Encode(heartbeat));
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->refused.size(), kMaxRefusals);
+  EXPECT_LE(decoded->refused.at(0).reason.size(), kMaxTextBytes);
+}
+
+TEST(WireEncode, DocBytesPerPartitionIsAnUpperBound) {
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 200; ++round) {
+    Doc doc = SomeDoc();
+    doc.owned.clear();
+    doc.releasing.clear();
+    doc.epoch = doc.version = doc.life_incarnation = kMaxExactInteger;
+    doc.life_lease_ms = kMaxLeaseMs;
+    std::size_t bound = kDocBaseBytes;
+    for (int i = 0; i < 30; ++i) {
+      std::string id = fmt::format("{:03}", i);
+      id.push_back(static_cast<char>(1 + random() % 127));
+      bound += DocBytesPerPartition(id);
+      if (random() % 3 == 0) {
+        doc.releasing.push_back(id);
+      } else {
+        doc.owned.push_back(
+            {id, {kMaxExactInteger - random() % 3, kMaxExactInteger - random() % 9}});
+      }
+    }
+    EXPECT_LE(Encode(doc).size(), bound);
+    EXPECT_EQ(DecodeDoc(Encode(doc)).value(), doc);
+  }
+}
+
+using Decoder = std::function<absl::Status(std::string_view)>;
+
+std::vector<Decoder> AllDecoders() {
+  return {[](std::string_view bytes) { return DecodeClaim(bytes).status(); },
+          [](std::string_view bytes) { return DecodeLeader(bytes).status(); },
+          [](std::string_view bytes) { return DecodeHeartbeat(bytes).status(); },
+          [](std::string_view bytes) { return DecodeDoc(bytes).status(); }};
+}
+
+TEST(WireMalformed, NotARecordAtAll) {
+  const std::vector<std::string> garbage = {
+      "",
+      " ",
+      "garbage",
+      "null",
+      "1",
+      "\"text\"",
+      "[]",
+      "{}",
+      "{\"v\":1}",
+      "{\"v\":1",
+      "{\"v\":\"1\"}",
+      "{\"v\":0}",
+      "{\"v\":-1}",
+      "{\"v\":1.0}",
+      "{\"v\":1e999}",
+      "{\"v\":1}{\"v\":1}",
+      "\xff\xfe",
+      "{\"v\":1,\"\xff\":1}",
+      std::string(1, '\0'),
+      std::string("\x28\xb5\x2f\xfd", 4),
+      std::string("\x28\xb5\x2f\xfd garbage", 12),
+  };
+  for (const std::string& bytes : garbage) {
+    for (const Decoder& decode : AllDecoders()) {
+      EXPECT_EQ(decode(bytes).code(), absl::StatusCode::kInvalidArgument)
+          << bytes << ": " << decode(bytes);
+    }
+  }
+}
+
+TEST(WireMalformed, OneRecordIsNotAnother) {
+  EXPECT_FALSE(DecodeLeader(Encode(SomeClaim())).ok());
+  EXPECT_FALSE(DecodeHeartbeat(Encode(SomeClaim())).ok());
+  EXPECT_FALSE(DecodeDoc(Encode(SomeLeader())).ok());
+  EXPECT_FALSE(DecodeClaim(Encode(SomeHeartbeat())).ok());
+}
+
+struct Damage {
+  std::string from, to;
+  std::string says;  // part of the error
+};
+
+void ExpectRefused(const Decoder& decode, const std::string& bytes,
+                   const std::vector<Damage>& damages) {
+  ASSERT_TRUE(decode(bytes).ok()) << decode(bytes);
+  for (const Damage& damage : damages) {
+    const absl::Status status = decode(Replaced(bytes, damage.from, damage.to));
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << damage.to;
+    EXPECT_THAT(std::string(status.message()), HasSubstr(damage.says)) << damage.to;
+  }
+}
+
+TEST(WireMalformed, Claim) {
+  ExpectRefused(AllDecoders()[0], Encode(SomeClaim()),
+                {{"\"host-a:77\"", "7", "\"identity\" isn't a string"},
+                 {"\"host-a:77\"", '"' + std::string(kMaxNameBytes + 1, 'x') + '"', "bytes"},
+                 {"\"incarnation\":7", "\"incarnation\":-7", "\"incarnation\""},
+                 {"\"incarnation\":7", "\"incarnation\":7.5", "\"incarnation\""},
+                 {"\"incarnation\":7", "\"incarnation\":9007199254740992", "\"incarnation\""},
+                 {"\"incarnation\":7", "\"other\":7", "\"incarnation\" is missing"},
+                 {"fedcba9876543210", "FEDCBA9876543210", "hexadecimal"},
+                 {"fedcba9876543210", "edcba9876543210", "hexadecimal"},
+                 {"fedcba9876543210", "0xdcba9876543210", "hexadecimal"},
+                 {"\"fedcba9876543210\"", "7", "\"nonce\" isn't a string"},
+                 {"\"lease_ms\":3000", "\"lease_ms\":0", "\"lease_ms\" is 0"},
+                 {"\"lease_ms\":3000", "\"lease_ms\":-1", "\"lease_ms\" is -1"},
+                 {"\"lease_ms\":3000", "\"lease_ms\":86400001", "must be 1 to 86400000"},
+                 {"\"lease_ms\":3000", "\"lease_ms\":18446744073709551615", "\"lease_ms\""},
+                 {"\"lease_ms\":3000", "\"lease_ms\":\"3000\"", "\"lease_ms\""},
+                 {"\"lease_ms\":3000", "\"lease_ms\":null", "\"lease_ms\""},
+                 {"\"process\":{", "\"other\":{", "\"process\" is missing"},
+                 {"{\"boot\"", "7,\"x\":{\"boot\"", "\"process\" isn't an object"},
+                 {"\"pid\":77", "\"pid\":-77", "\"pid\" is -77"},
+                 {"\"start\":123456", "\"start\":true", "\"start\""}});
+}
+
+TEST(WireMalformed, Leader) {
+  ExpectRefused(AllDecoders()[1], Encode(SomeLeader()),
+                {{"\"epoch\":3", "\"epoch\":0", "\"epoch\" is 0"},
+                 {"worker-0", "", "\"holder\" has 0 bytes"},
+                 {"false", "0", "\"released\" is neither"},
+                 {"exclusive", "sloppy", "\"mode\" is neither"},
+                 {"\"exclusive\"", "1", "\"mode\""},
+                 {"\"renewals\":12", "\"renewals\":[]", "\"renewals\""},
+                 {"17d0000000000001", "", "\"assignment\""},
+                 {"\"heartbeat\":", "\"heart\":", "\"heartbeat\" is missing"}});
+}
+
+TEST(WireMalformed, Heartbeat) {
+  ExpectRefused(AllDecoders()[2], Encode(FullHeartbeat()),
+                {{"live", "alive", "\"kind\" is none of"},
+                 {"\"life\":7", "\"life\":0", "\"life\" is 0"},
+                 {"\"number\":42", "\"number\":0", "\"number\" is 0"},
+                 {"\"capacity\":2", "\"capacity\":-1", "\"capacity\" is -1"},
+                 {"\"capacity\":2", "\"capacity\":1000001", "\"capacity\""},
+                 {"\"r1\"", "1", "\"labels\""},
+                 {"{\"rack\"", "[],\"x\":{\"rack\"", "\"labels\" isn't an object"},
+                 {"[{\"id\"", "{},\"x\":[{\"id\"", "\"refused\" isn't an array"},
+                 {"[{\"id\"", "[7,{\"id\"", "\"refused\""},
+                 {"{\"id\":\"p-1\"", "{\"id\":\"\"", "\"refused\""},
+                 {"\"why\":", "\"because\":", "\"why\" is missing"}});
+  ExpectRefused(AllDecoders()[2], Encode(Tombstone()),
+                {{"\"replaced\":17", "\"replaced\":-17", "\"replaced\""},
+                 {"\"evicted_by\":4", "\"by\":4", "\"evicted_by\" is missing"}});
+}
+
+TEST(WireMalformed, HeartbeatWithTooManyLabels) {
+  std::string labels = "\"labels\":{\"n0\":\"\"";
+  for (std::size_t i = 1; i <= kMaxLabels; ++i) labels += fmt::format(",\"n{}\":\"\"", i);
+  ExpectRefused(AllDecoders()[2], Encode(FullHeartbeat()),
+                {{"\"labels\":{\"rack\":\"r1\"", labels, "\"labels\" are"}});
+}
+
+TEST(WireMalformed, Doc) {
+  ExpectRefused(AllDecoders()[3], Encode(SomeDoc()),
+                {{"\"epoch\":3", "\"epoch\":0", "\"epoch\""},
+                 {"\"lease_ms\":3000", "\"lease_ms\":0", "\"lease_ms\""},
+                 {"\"life\":{", "\"x\":{", "\"life\" is missing"},
+                 {"[2,5,[\"p-2\"]]", "[2,5]", "isn't [epoch"},
+                 {"[2,5,[\"p-2\"]]", "[-2,5,[\"p-2\"]]", "isn't [epoch"},
+                 {"[2,5,[\"p-2\"]]", "[2,5.5,[\"p-2\"]]", "isn't [epoch"},
+                 {"[2,5,[\"p-2\"]]", "[2,5,\"p-2\"]", "isn't [epoch"},
+                 {"[2,5,[\"p-2\"]]", "[2,9007199254740992,[\"p-2\"]]", "exceeds"},
+                 {"[2,5,[\"p-2\"]]", "{}", "isn't [epoch"},
+                 {"[2,5,[\"p-2\"]]", "[2,5,[]]", "without partitions"},
+                 {"[2,5,[\"p-2\"]]", "[2,5,[7]]", "isn't a string"},
+                 {"[2,5,[\"p-2\"]]", "[2,5,[\"\"]]", "0 bytes"},
+                 {"[2,5,[\"p-2\"]]", "[4,5,[\"p-2\"]]", "sorted"},
+                 {"[2,5,[\"p-2\"]]", "[2,5,[\"p-3\"]]", "p-3 is there twice"},
+                 {"[\"p-1\",\"p-3\"]", "[\"p-3\",\"p-1\"]", "sorted"},
+                 {"[\"p-1\",\"p-3\"]", "[\"p-1\",\"p-1\"]", "twice"},
+                 {"[\"p-0\",\"p-9\"]", "[\"p-9\",\"p-0\"]", "sorted and distinct"},
+                 {"[\"p-0\",\"p-9\"]", "[\"p-0\",\"p-0\"]", "sorted and distinct"},
+                 {"[\"p-0\",\"p-9\"]", "[\"p-0\",\"p-1\"]", "p-1 is owned as well"},
+                 {"[\"p-0\",\"p-9\"]", "[\"p-0\",9]", "isn't a string"},
+                 {"[\"p-0\",\"p-9\"]", "{}", "\"releasing\" isn't an array"},
+                 {"\"p-2\"", '"' + std::string(kMaxPartitionIdBytes + 1, 'x') + '"', "bytes"}});
+}
+
+TEST(WireMalformed, DeepNestingIsRefusedBeforeParsing) {
+  for (const char* open : {"[", "{\"a\":"}) {
+    std::string bytes = "{\"v\":1,\"deep\":";
+    for (int i = 0; i < 1'000'000; ++i) bytes += open;
+    for (const Decoder& decode : AllDecoders()) {
+      EXPECT_THAT(std::string(decode(bytes).message()), HasSubstr("nested deeper"));
+    }
+  }
+}
+
+TEST(WireMalformed, TooManyValuesAreRefusedBeforeParsing) {
+  std::string bytes = "{\"v\":1,\"many\":[0";
+  for (std::size_t i = 0; i < kMaxDocValues; ++i) bytes += ",0";
+  bytes += "]}";
+  for (const Decoder& decode : AllDecoders()) {
+    EXPECT_THAT(std::string(decode(bytes).message()), HasSubstr("values"));
+  }
+}
+
+TEST(WireMalformed, ErrorsNameTheByte) {
+  const auto claim = DecodeClaim("{\"v\":1,\"identity\":oops}");
+  EXPECT_THAT(std::string(claim.status().message()), HasSubstr("not JSON from byte 19"));
+}
+
+TEST(WireVersions, NewerOnesAreUnimplementedWhateverTheyHold) {
+  for (const Decoder& decode : AllDecoders()) {
+    const absl::Status status = decode("{\"v\":2,\"unheard\":[{\"of\":1}]}");
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented) << status;
+  }
+}
+
+TEST(WireVersions, UnknownFieldsOfTheSameVersionAreIgnored) {
+  EXPECT_EQ(DecodeClaim(Replaced(Encode(SomeClaim()), "{\"v\":1", "{\"v\":1,\"new\":[1]")).value(),
+            SomeClaim());
+}
+
+std::string Compressed(const std::string& plain) {
+  std::string frame(ZSTD_compressBound(plain.size()), '\0');
+  frame.resize(ZSTD_compress(frame.data(), frame.size(), plain.data(), plain.size(), 3));
+  return frame;
+}
+
+TEST(WireCompression, SmallFramesAreReadToo) {
+  EXPECT_EQ(DecodeClaim(Compressed(Encode(SomeClaim()))).value(), SomeClaim());
+}
+
+TEST(WireCompression, BombsAreRefusedUnread) {
+  const std::string bomb = Compressed(std::string(kMaxDecodedBytes + 1, ' '));
+  EXPECT_LT(bomb.size(), 100'000u);
+  for (const Decoder& decode : AllDecoders()) {
+    EXPECT_EQ(decode(bomb).code(), absl::StatusCode::kResourceExhausted);
+  }
+}
+
+TEST(WireCompression, BombsThatHideTheirSizeAreRefusedToo) {
+  // Written as a stream, a frame doesn't tell its size.
+  ZSTD_CCtx* encoder = ZSTD_createCCtx();
+  const std::string plain(1 << 20, ' ');
+  std::string bomb(1 << 20, '\0');
+  ZSTD_outBuffer out{bomb.data(), bomb.size(), 0};
+  for (std::size_t i = 0; i <= kMaxDecodedBytes / plain.size(); ++i) {
+    ZSTD_inBuffer in{plain.data(), plain.size(), 0};
+    while (in.pos < in.size) ZSTD_compressStream2(encoder, &out, &in, ZSTD_e_continue);
+  }
+  ZSTD_inBuffer none{nullptr, 0, 0};
+  ASSERT_EQ(ZSTD_compressStream2(encoder, &out, &none, ZSTD_e_end), 0u);
+  ZSTD_freeCCtx(encoder);
+  bomb.resize(out.pos);
+  EXPECT_EQ(DecodeDoc(bomb).status().code(), absl::StatusCode::kResourceExhausted);
+}
+
+TEST(WireCompression, ExactlyTheLimitIsRead) {
+  std::string scratch;
+  const std::string frame = Compressed(std::string(kMaxDecodedBytes, ' '));
+  EXPECT_EQ(Unpack(frame, &scratch).value().size(), kMaxDecodedBytes);
+}
+
+TEST(WireCompression, CutOrExtendedFramesAreMalformed) {
+  const std::string frame = Compressed(Encode(SomeDoc()));
+  for (std::size_t size = 4; size < frame.size(); ++size) {
+    EXPECT_EQ(DecodeDoc(frame.substr(0, size)).status().code(), absl::StatusCode::kInvalidArgument);
+  }
+  EXPECT_EQ(DecodeDoc(frame + "x").status().code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(DecodeDoc(frame + frame).status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(WireCompression, WhatDoesNotShrinkStaysPlain) {
+  std::mt19937_64 random(7);
+  std::string noise(kCompressFromBytes, '\0');
+  for (char& c : noise) c = static_cast<char>(random());
+  EXPECT_EQ(Pack(noise), noise);
+}
+
+// Decoding damaged records never crashes, and what it accepts is a record: it encodes to bytes that
+// decode to the same.
+template <typename Record, typename Decode>
+void MutateAndDecode(const Record& record, const Decode& decode, std::uint64_t seed) {
+  const std::vector<std::string> originals = {Encode(record), Compressed(Encode(record))};
+  const std::string_view spice = "{}[]\",:0123456789-+.eE\\untfalsv \x80\xff";
+  std::mt19937_64 random(seed);
+  int accepted = 0;
+  for (int round = 0; round < 20'000; ++round) {
+    std::string bytes = originals[random() % 8 == 0 ? 1 : 0];
+    for (std::uint64_t change = 1 + random() % 4; change > 0 && !bytes.empty(); --change) {
+      const std::size_t at = random() % bytes.size();
+      const char c = spice[random() % spice.size()];
+      switch (random() % 5) {
+        case 0:
+          bytes[at] = c;
+          break;
+        case 1:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 2:
+          bytes.erase(at, 1 + random() % 8);
+          break;
+        case 3:
+          bytes.insert(at, 1, c);
+          break;
+        default:
+          bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 30));
+          break;
+      }
+    }
+    const absl::StatusOr<Record> decoded = decode(bytes);
+    if (!decoded.ok()) continue;
+    ++accepted;
+    const absl::StatusOr<Record> again = decode(Encode(*decoded));
+    ASSERT_TRUE(again.ok()) << again.status() << "\nof " << bytes;
+    ASSERT_EQ(*again, *decoded) << bytes;
+  }
+  EXPECT_GT(accepted, 0);
+}
+
+TEST(WireFuzz, Claim) { MutateAndDecode(SomeClaim(), DecodeClaim, 1); }
+TEST(WireFuzz, Leader) { MutateAndDecode(SomeLeader(), DecodeLeader, 2); }
+TEST(WireFuzz, Heartbeat) { MutateAndDecode(FullHeartbeat(), DecodeHeartbeat, 3); }
+TEST(WireFuzz, Tombstone) { MutateAndDecode(Tombstone(), DecodeHeartbeat, 4); }
+TEST(WireFuzz, Doc) { MutateAndDecode(SomeDoc(), DecodeDoc, 5); }
+
+TEST(WireNames, AreTheBucketsSuffixes) {
+  EXPECT_EQ(BucketName(Bucket::kStableId), "stableid");
+  EXPECT_EQ(BucketName(Bucket::kElection), "election");
+  EXPECT_EQ(BucketName(Bucket::kHeartbeat), "heartbeat");
+  EXPECT_EQ(BucketName(Bucket::kAssignment), "assignment");
+  EXPECT_EQ(KvCodeName(KvCode::kConflict), "conflict");
+}
+
+}  // namespace
+}  // namespace parti::wire
