@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <set>
 #include <tuple>
 #include <utility>
 
@@ -54,7 +53,8 @@ std::string Verdict::Describe(std::size_t limit) const {
   return text;
 }
 
-Observer::Observer(std::vector<std::string> partitions) : partitions_(std::move(partitions)) {}
+Observer::Observer(std::vector<std::string> partitions)
+    : partitions_(std::move(partitions)), known_(partitions_.begin(), partitions_.end()) {}
 
 std::size_t Observer::AddProcess(std::string name) {
   processes_.push_back({.name = std::move(name)});
@@ -127,7 +127,7 @@ void Observer::OnAcquired(std::size_t index, const EventLine& event) {
   if (!life.until.has_value() || *life.until <= event.t) {
     Anomaly(index, event.t, fmt::format("acquired {} without a running lease", event.partition));
   }
-  if (std::find(partitions_.begin(), partitions_.end(), event.partition) == partitions_.end()) {
+  if (!known_.contains(event.partition)) {
     Anomaly(index, event.t, fmt::format("acquired {}, which is no partition", event.partition));
   }
   const auto open = life.open.find(event.partition);

@@ -16,6 +16,7 @@
 #include <limits>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -173,6 +174,7 @@ class Observer {
   void Anomaly(std::size_t process, std::int64_t t, std::string_view what);
 
   std::vector<std::string> partitions_;
+  std::set<std::string, std::less<>> known_;  // the same
   std::vector<Process> processes_;
   std::vector<Claim> claims_;
   std::map<std::string, std::vector<std::size_t>, std::less<>> claims_of_;  // by partition
