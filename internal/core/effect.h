@@ -45,7 +45,8 @@ struct KvInfo {
 };
 
 // Watches one key, or the whole bucket when `key` is empty: the newest message of each key, then
-// every change. The world answers with WatchEntry*, WatchSnapshotEnd, WatchEntry*, … or WatchBroken.
+// every change. The world answers with WatchEntry*, WatchSnapshotEnd, WatchEntry*, … or
+// WatchBroken.
 struct OpenWatch {
   WatchId watch = 0;
   wire::Bucket bucket{};
@@ -139,7 +140,7 @@ struct RebalanceNote {
   std::uint64_t epoch = 0;
   std::uint64_t version = 0;
   std::string cause;
-  int moved = 0;    // partitions whose owner changes
+  int moved = 0;  // partitions whose owner changes
   int workers = 0;
   int partitions = 0;
 };
@@ -158,10 +159,10 @@ struct RunStrategy {
 // The worker is done: nothing more will come of it.
 struct Stopped {};
 
-using Effect = std::variant<KvGet, KvPut, KvInfo, OpenWatch, CloseWatch, LifeBegan, LeaseUntil, Claim,
-                            Unclaim, RunRelease, RunLost, RunAcquire, Released, AssignmentChanged,
-                            StateChanged, LeadershipChanged, Report, RebalanceNote, RunStrategy,
-                            Stopped>;
+using Effect =
+    std::variant<KvGet, KvPut, KvInfo, OpenWatch, CloseWatch, LifeBegan, LeaseUntil, Claim, Unclaim,
+                 RunRelease, RunLost, RunAcquire, Released, AssignmentChanged, StateChanged,
+                 LeadershipChanged, Report, RebalanceNote, RunStrategy, Stopped>;
 
 }  // namespace parti::core
 

@@ -94,10 +94,10 @@ struct StrategyDone {
   absl::StatusOr<std::vector<std::int32_t>> owners = std::vector<std::int32_t>();
 };
 
-using Event = std::variant<Start, StopRequested, Tick, ConnectionChanged, WatchEntry,
-                           WatchSnapshotEnd, WatchBroken, KvAnswer, ReleaseDone, LostDone,
-                           AcquireDone, PartitionsListed, PartitionsFailed, RebalanceRequested,
-                           StrategyDone>;
+using Event =
+    std::variant<Start, StopRequested, Tick, ConnectionChanged, WatchEntry, WatchSnapshotEnd,
+                 WatchBroken, KvAnswer, ReleaseDone, LostDone, AcquireDone, PartitionsListed,
+                 PartitionsFailed, RebalanceRequested, StrategyDone>;
 
 }  // namespace parti::core
 

@@ -1,6 +1,6 @@
-// Switches that take one rule of the protocol away, so that tests can show that each is needed. They
-// exist only where PARTI_MUTABLE_RULES is defined (the simulator's build of core); in the shipped
-// library every rule is a constant `true`.
+// Switches that take one rule of the protocol away, so that tests can show that each is needed.
+// They exist only where PARTI_MUTABLE_RULES is defined (the simulator's build of core); in the
+// shipped library every rule is a constant `true`.
 #ifndef PARTI_INTERNAL_CORE_RULES_H_
 #define PARTI_INTERNAL_CORE_RULES_H_
 

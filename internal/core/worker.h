@@ -1,5 +1,5 @@
-// One worker of a group, as a deterministic state machine: a member that claims an id, keeps a lease
-// and applies assignments, and a candidate that leads when it is elected.
+// One worker of a group, as a deterministic state machine: a member that claims an id, keeps a
+// lease and applies assignments, and a candidate that leads when it is elected.
 //
 //   core::Worker worker(settings, &environment);
 //   std::vector<core::Effect> effects;

@@ -1,0 +1,400 @@
+#include "internal/core/calculator.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace parti::core {
+
+namespace {
+// Deaths of one worker closer together than so many leases are a repetition.
+constexpr int kRepeatedWithinLeases = 10;
+}  // namespace
+
+Calculator::Calculator(Context* context, GroupView* view, const Term& term,
+                       std::function<void()> planned)
+    : context_(context), view_(view), term_(term), planned_(std::move(planned)) {}
+
+CalculatorState Calculator::state() const {
+  if (pending_.due != kNever && pending_.state != CalculatorState::kRebalancing) {
+    return pending_.state;
+  }
+  if (strategy_ticket_ != 0 || !settled_) return CalculatorState::kRebalancing;
+  return CalculatorState::kIdle;
+}
+
+// ---- members
+
+Calculator::Members Calculator::Present() const {
+  Members present;
+  for (const auto& [id, worker] : view_->workers) {
+    if (!worker.heartbeat.live() || worker.condemned || worker.doc_blocks()) continue;
+    const wire::Heartbeat& record = *worker.heartbeat.record;
+    if (record.capacity <= 0) continue;
+    present[id] = Member{{id, record.incarnation, record.nonce}, record.capacity, record.labels};
+  }
+  return present;
+}
+
+bool Calculator::DiedRepeatedly(const std::string& worker) {
+  Deaths& deaths = deaths_[worker];
+  const std::uint64_t incarnation = members_[worker].life.incarnation;
+  if (deaths.incarnation != incarnation || deaths.count == 0) {
+    const Nanos span = kRepeatedWithinLeases * context_->settings.lease;
+    deaths.count = deaths.count > 0 && context_->now - deaths.last < span ? deaths.count + 1 : 1;
+    deaths.last = context_->now;
+    deaths.incarnation = incarnation;
+  }
+  return deaths.count > 1;
+}
+
+// A member that is missing counts as gone only when that is certain: it said `left`, or was
+// evicted, or another life stands under its id.
+Calculator::Difference Calculator::Compare(const Members& present) {
+  Difference difference;
+  for (const auto& [id, member] : members_) {
+    const auto it = present.find(id);
+    if (it != present.end() && it->second.life == member.life) {
+      if (it->second != member) ++difference.altered;
+      continue;
+    }
+    const WorkerView& worker = view_->workers[id];
+    if (worker.heartbeat.left()) {
+      ++difference.left;
+    } else if (it != present.end() || worker.heartbeat.evicted() || worker.condemned) {
+      ++difference.died;
+      if (!DiedRepeatedly(id)) difference.repeated_deaths_only = false;
+    } else if (worker.heartbeat.live() && worker.heartbeat.record->capacity <= 0) {
+      ++difference.altered;
+    }
+  }
+  for (const auto& [id, member] : present) {
+    if (!members_.contains(id)) ++difference.joined;
+  }
+  return difference;
+}
+
+void Calculator::MembersTouched() {
+  if (!taken_over_) return;
+  if (debounce_cap_at_ == kNever) {
+    debounce_cap_at_ = context_->now + context_->settings.debounce_cap;
+  }
+  debounce_at_ = std::min(context_->now + context_->settings.debounce, debounce_cap_at_);
+}
+
+void Calculator::Evaluate() {
+  debounce_at_ = kNever;
+  debounce_cap_at_ = kNever;
+  const Settings& s = context_->settings;
+  const Difference d = Compare(Present());
+  if (!d.any()) return;
+  const std::string cause =
+      fmt::format("{} joined, {} left, {} died, {} altered", d.joined, d.left, d.died, d.altered);
+  if (members_.empty()) {
+    return Want(CalculatorState::kScaling, s.cold_start_window, false, "cold start: " + cause);
+  }
+  const auto members = static_cast<int>(members_.size());
+  if (members >= 3 && d.died * 2 > members) {
+    return Want(CalculatorState::kScaling, s.cold_start_window, false, "outage: " + cause);
+  }
+  if (d.died > 0 && !d.repeated_deaths_only) {
+    return Want(CalculatorState::kEmergency, s.emergency_grace_period, false, cause);
+  }
+  Want(CalculatorState::kScaling, s.planned_scale_window, true, cause);
+}
+
+// ---- the partition list and requests
+
+bool Calculator::PartitionsDiffer() const {
+  std::vector<PartitionIndex> planned;
+  for (const auto& [id, worker] : plan_.workers) {
+    planned.insert(planned.end(), worker.target.begin(), worker.target.end());
+  }
+  std::sort(planned.begin(), planned.end());
+  std::vector<PartitionIndex> listed = partition_index_;
+  std::sort(listed.begin(), listed.end());
+  return planned != listed;
+}
+
+void Calculator::SetPartitions(std::shared_ptr<const std::vector<Partition>> partitions) {
+  std::vector<std::pair<std::string, std::size_t>> order;
+  order.reserve(partitions->size());
+  for (std::size_t i = 0; i < partitions->size(); ++i) order.emplace_back((*partitions)[i].Id(), i);
+  std::sort(order.begin(), order.end());
+  auto sorted = std::make_shared<std::vector<Partition>>();
+  sorted->reserve(order.size());
+  partition_index_.clear();
+  for (const auto& [id, i] : order) {
+    sorted->push_back((*partitions)[i]);
+    partition_index_.push_back(view_->names.Intern(id));
+  }
+  const bool changed = partitions_ == nullptr || *partitions_ != *sorted;
+  partitions_ = std::move(sorted);
+  if (changed && taken_over_ && plan_.exists && PartitionsDiffer()) {
+    Want(CalculatorState::kRebalancing, 0, true, "the partition list changed");
+  }
+}
+
+void Calculator::RequestRebalance() {
+  if (taken_over_ && plan_.exists) {
+    Want(CalculatorState::kRebalancing, 0, true, "rebalance requested");
+  }
+}
+
+void Calculator::Refused(const std::string& worker, PartitionIndex partition) {
+  const auto [it, added] = refused_until_.try_emplace({worker, partition}, 0);
+  if (!added) return;
+  it->second = context_->now + context_->settings.refusal_backoff;
+  refusal_over_at_ = std::min(refusal_over_at_, it->second);
+  if (taken_over_ && plan_.exists) {
+    Want(CalculatorState::kRebalancing, 0, true,
+         fmt::format("{} gave back {}", worker, view_->names.Name(partition)));
+  }
+}
+
+// ---- takeover
+
+// What the docs say is the plan so far: a new leader changes nothing that is well. Docs of the
+// predecessor that were never acknowledged have to be written again [6], as a rebalance of its own.
+void Calculator::TakeOver() {
+  taken_over_ = true;
+  bool rewrite = false;
+  std::vector<bool> taken(view_->names.size(), false);
+  for (const bool acknowledged_first : {true, false}) {
+    for (const auto& [id, worker] : view_->workers) {
+      const DocView& doc = worker.doc;
+      if (!doc.valid) continue;
+      plan_.version = std::max(plan_.version, doc.version);
+      if (worker.acknowledged() != acknowledged_first) continue;
+      if (GroupView::DocLifeIsOver(worker, context_->now)) continue;
+      if (!acknowledged_first && worker.same_life() && worker.heartbeat.live()) rewrite = true;
+      if (doc.empty() && !worker.same_life()) continue;
+      PlannedWorker planned{{id, doc.incarnation, doc.life_nonce}, {}};
+      for (const PartitionIndex p : doc.owned) {
+        if (!taken[p]) planned.target.push_back(p);
+        taken[p] = true;
+      }
+      plan_.workers[id] = std::move(planned);
+      Member member{{id, doc.incarnation, doc.life_nonce}, 1, {}};
+      if (worker.same_life()) {
+        member.capacity = worker.heartbeat.record->capacity;
+        member.labels = worker.heartbeat.record->labels;
+      }
+      members_[id] = std::move(member);
+    }
+  }
+  plan_.exists = !plan_.workers.empty();
+  settled_ = !plan_.exists;
+  if (rewrite) {
+    ++plan_.version;
+    planned_at_ = context_->now;
+    context_->Emit(RebalanceNote{RebalanceNote::Phase::kPlanned, term_.epoch, plan_.version,
+                                 "takeover: rewriting unacknowledged assignments", 0,
+                                 static_cast<int>(plan_.workers.size()),
+                                 static_cast<int>(partition_index_.size())});
+  }
+  Evaluate();
+  if (plan_.exists && partitions_ != nullptr && PartitionsDiffer()) {
+    Want(CalculatorState::kRebalancing, 0, false, "takeover: partitions without an owner");
+  }
+  if (plan_.exists) planned_();
+}
+
+// ---- windows
+
+// A request within a cooldown is kept, not dropped; a more urgent one brings it forward.
+void Calculator::Want(CalculatorState state, Nanos window, bool planned, const std::string& cause) {
+  const Nanos earliest = context_->now + window;
+  Nanos due = earliest;
+  if (planned && planned_at_ != -kNever) {
+    due = std::max(due, planned_at_ + context_->settings.rebalance_cooldown);
+    if (!settled_) due = std::max(due, planned_at_ + context_->settings.release_timeout);
+  }
+  if (pending_.due == kNever) {
+    pending_ = Pending{state, due, earliest, cause};
+    return;
+  }
+  if (due < pending_.due) {
+    pending_.due = due;
+    pending_.earliest = earliest;
+    pending_.cause = cause;
+  }
+  if (state == CalculatorState::kEmergency || pending_.state == CalculatorState::kRebalancing) {
+    pending_.state = state;
+  }
+}
+
+void Calculator::Run() {
+  pending_.due = kNever;
+  cause_ = pending_.cause;
+  strategy_members_ = Present();
+  if (strategy_members_.empty()) return;
+  auto input = std::make_shared<PlanInput>();
+  input->partitions = partitions_;
+  std::map<PartitionIndex, std::int32_t> owner;
+  for (const auto& [id, member] : strategy_members_) {
+    const auto index = static_cast<std::int32_t>(input->workers.size());
+    input->workers.push_back(WorkerInfo{id, member.capacity, member.labels});
+    const auto it = plan_.workers.find(id);
+    if (it == plan_.workers.end()) continue;
+    for (const PartitionIndex p : it->second.target) owner[p] = index;
+  }
+  for (const PartitionIndex p : partition_index_) {
+    const auto it = owner.find(p);
+    input->previous_owner.push_back(it == owner.end() ? kUnassigned : it->second);
+  }
+  strategy_input_ = input;
+  strategy_ticket_ = context_->NextTicket();
+  context_->Emit(RunStrategy{strategy_ticket_, strategy_input_});
+}
+
+void Calculator::OnStrategyDone(const StrategyDone& done) {
+  if (done.ticket != strategy_ticket_ || strategy_ticket_ == 0) return;
+  strategy_ticket_ = 0;
+  const auto workers = static_cast<std::int32_t>(strategy_input_->workers.size());
+  absl::Status status = done.owners.status();
+  if (status.ok() && done.owners->size() != strategy_input_->partitions->size()) {
+    status =
+        absl::InternalError(fmt::format("the strategy returned {} owners for {} partitions",
+                                        done.owners->size(), strategy_input_->partitions->size()));
+  }
+  if (status.ok()) {
+    for (const std::int32_t owner : *done.owners) {
+      if (owner < kUnassigned || owner >= workers) {
+        status = absl::InternalError(
+            fmt::format("the strategy returned owner {} of {} workers", owner, workers));
+        break;
+      }
+    }
+  }
+  if (status.ok()) {
+    Adopt(*done.owners);
+  } else {
+    context_->Report(Severity::kError, status);
+    Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true,
+         "the strategy failed");
+  }
+  // The world may have moved on while the strategy ran.
+  Evaluate();
+}
+
+// What a worker gave back goes to somebody else for a while: the one with the fewest.
+void Calculator::Exclude(std::vector<std::int32_t>& owners) {
+  if (refused_until_.empty()) return;
+  std::vector<int> load(strategy_input_->workers.size(), 0);
+  for (const std::int32_t owner : owners) {
+    if (owner >= 0) ++load[static_cast<std::size_t>(owner)];
+  }
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    const PartitionIndex p = view_->names.Intern((*strategy_input_->partitions)[i].Id());
+    const auto refuses = [&](std::size_t w) {
+      return refused_until_.contains({strategy_input_->workers[w].id, p});
+    };
+    if (owners[i] < 0 || !refuses(static_cast<std::size_t>(owners[i]))) continue;
+    --load[static_cast<std::size_t>(owners[i])];
+    owners[i] = kUnassigned;
+    for (std::size_t w = 0; w < load.size(); ++w) {
+      if (refuses(w)) continue;
+      if (owners[i] < 0 || load[w] < load[static_cast<std::size_t>(owners[i])]) {
+        owners[i] = static_cast<std::int32_t>(w);
+      }
+    }
+    if (owners[i] >= 0) ++load[static_cast<std::size_t>(owners[i])];
+  }
+}
+
+absl::Status Calculator::CheckSizes(const Plan& plan) const {
+  for (const auto& [id, worker] : plan.workers) {
+    std::size_t bytes = wire::kDocBaseBytes;
+    for (const PartitionIndex p : worker.target) {
+      bytes += wire::DocBytesPerPartition(view_->names.Name(p));
+    }
+    if (bytes > context_->settings.max_doc_bytes) {
+      return absl::ResourceExhaustedError(fmt::format(
+          "the assignment of {} would take {} bytes for {} partitions, above the limit of {} "
+          "bytes; "
+          "the standing assignment is kept: raise max_payload of the NATS server, add workers, or "
+          "shorten partition keys",
+          id, bytes, worker.target.size(), context_->settings.max_doc_bytes));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
+  std::vector<std::int32_t> owners = owners_in;
+  Exclude(owners);
+  Plan next;
+  next.exists = true;
+  for (const auto& [id, member] : strategy_members_) {
+    next.workers[id] = PlannedWorker{member.life, {}};
+  }
+  int moved = 0;
+  for (std::size_t i = 0; i < owners.size(); ++i) {
+    if (owners[i] != strategy_input_->previous_owner[i]) ++moved;
+    if (owners[i] < 0) continue;
+    const std::string& id = strategy_input_->workers[static_cast<std::size_t>(owners[i])].id;
+    next.workers[id].target.push_back(view_->names.Intern((*strategy_input_->partitions)[i].Id()));
+  }
+  bool same = plan_.exists && plan_.workers.size() == next.workers.size();
+  for (auto& [id, worker] : next.workers) {
+    std::sort(worker.target.begin(), worker.target.end());
+    const auto it = plan_.workers.find(id);
+    same = same && it != plan_.workers.end() && it->second.life == worker.life &&
+           it->second.target == worker.target;
+  }
+  if (const absl::Status fits = CheckSizes(next); !fits.ok()) {
+    return context_->Report(Severity::kError, fits);
+  }
+  members_ = strategy_members_;
+  if (same) return;
+  next.version = plan_.version + 1;
+  plan_ = std::move(next);
+  settled_ = false;
+  planned_at_ = context_->now;
+  context_->Emit(RebalanceNote{RebalanceNote::Phase::kPlanned, term_.epoch, plan_.version, cause_,
+                               moved, static_cast<int>(plan_.workers.size()),
+                               static_cast<int>(owners.size())});
+  planned_();
+}
+
+void Calculator::Settled() {
+  if (settled_) return;
+  settled_ = true;
+  // What waited for this rebalance to end waits for the cooldown only.
+  if (pending_.due != kNever && pending_.due > context_->now) {
+    pending_.due =
+        std::min(pending_.due,
+                 std::max(pending_.earliest, planned_at_ + context_->settings.rebalance_cooldown));
+  }
+  context_->Emit(RebalanceNote{RebalanceNote::Phase::kSettled, term_.epoch, plan_.version, cause_,
+                               0, static_cast<int>(plan_.workers.size()),
+                               static_cast<int>(partition_index_.size())});
+}
+
+void Calculator::OnTime() {
+  if (context_->now >= debounce_at_) Evaluate();
+  if (context_->now >= refusal_over_at_) {
+    refusal_over_at_ = kNever;
+    for (auto it = refused_until_.begin(); it != refused_until_.end();) {
+      if (context_->now >= it->second) {
+        it = refused_until_.erase(it);
+      } else {
+        refusal_over_at_ = std::min(refusal_over_at_, it->second);
+        ++it;
+      }
+    }
+    if (plan_.exists && PartitionsDiffer()) {
+      Want(CalculatorState::kRebalancing, 0, true, "offering again what was given back");
+    }
+  }
+  if (context_->now >= pending_.due && strategy_ticket_ == 0 && partitions_ != nullptr) Run();
+}
+
+Nanos Calculator::NextDeadline() const {
+  Nanos next = std::min(debounce_at_, refusal_over_at_);
+  if (strategy_ticket_ == 0 && partitions_ != nullptr) next = std::min(next, pending_.due);
+  return next;
+}
+
+}  // namespace parti::core

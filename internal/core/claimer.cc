@@ -1,0 +1,376 @@
+#include "internal/core/claimer.h"
+
+#include <fmt/format.h>
+
+#include "internal/core/rules.h"
+
+namespace parti::core {
+
+using wire::Bucket;
+using wire::KvCode;
+
+Claimer::Claimer(Context* context, Host* host, std::function<std::int64_t()> capacity)
+    : context_(context),
+      host_(host),
+      capacity_(std::move(capacity)),
+      claim_watch_(
+          context, Bucket::kStableId, [this](const wire::Entry& e) { OnClaim(e); },
+          [this] { Choose(); }),
+      heartbeat_watch_(
+          context, Bucket::kHeartbeat, [this](const wire::Entry& e) { OnHeartbeat(e); },
+          [this] { Choose(); }) {}
+
+void Claimer::Start(const std::optional<Life>& former) {
+  Stop();
+  former_ = former;
+  step_ = Step::kScanning;
+  claims_.clear();
+  heartbeats_.clear();
+  blocked_until_.clear();
+  window_ = 0;
+  claim_watch_.Open();
+  heartbeat_watch_.Open();
+}
+
+void Claimer::Stop() {
+  scope_.Renew();
+  step_ = Step::kOff;
+  claim_watch_.Close();
+  heartbeat_watch_.Close();
+  wake_at_ = kNever;
+}
+
+// A watch that was reopened shows old entries again: only another revision starts the clock anew.
+void Claimer::OnClaim(const wire::Entry& entry) {
+  ClaimSeen& seen = claims_[entry.key];
+  if (seen.revision == entry.revision) return;
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt};
+  if (!entry.deleted) {
+    auto record = wire::DecodeClaim(entry.value);
+    if (record.ok()) {
+      seen.record = *std::move(record);
+    } else {
+      context_->ReportOnce("claim " + entry.key, Severity::kWarning, record.status());
+    }
+  }
+  if (step_ == Step::kWaiting) Choose();
+}
+
+void Claimer::OnHeartbeat(const wire::Entry& entry) {
+  HeartbeatSeen& seen = heartbeats_[entry.key];
+  if (seen.revision == entry.revision) return;
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt};
+  if (!entry.deleted) {
+    auto record = wire::DecodeHeartbeat(entry.value);
+    if (record.ok()) {
+      context_->SawEpoch(record->highest_epoch);
+      seen.record = *std::move(record);
+    } else {
+      context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning, record.status());
+    }
+  }
+  // A live holder that merely goes on is no news for who waits.
+  if (step_ == Step::kWaiting && seen.record && seen.record->kind != wire::HeartbeatKind::kLive) {
+    Choose();
+  }
+}
+
+const Claimer::ClaimSeen* Claimer::FindClaim(const std::string& id) const {
+  const auto it = claims_.find(id);
+  return it == claims_.end() ? nullptr : &it->second;
+}
+
+const Claimer::HeartbeatSeen* Claimer::FindHeartbeat(const std::string& id) const {
+  const auto it = heartbeats_.find(id);
+  return it == heartbeats_.end() ? nullptr : &it->second;
+}
+
+Nanos Claimer::LongestLease() const {
+  std::int64_t longest_ms = context_->settings.lease / kMillisecond;
+  for (const auto& [id, seen] : claims_) {
+    if (seen.record) longest_ms = std::max(longest_ms, seen.record->lease_ms);
+  }
+  for (const auto& [id, seen] : heartbeats_) {
+    if (seen.record) longest_ms = std::max(longest_ms, seen.record->lease_ms);
+  }
+  return longest_ms * kMillisecond;
+}
+
+// Claim and heartbeat bear one nonce, and whoever wrote them holds nothing any more: it was this
+// very process, or a process that is proven gone, or the user vouches for the identity.
+bool Claimer::FormerLifeIsOver(const ClaimSeen& claim, const HeartbeatSeen* heartbeat) const {
+  if (!claim.record || heartbeat == nullptr || !heartbeat->record) return false;
+  if (claim.record->nonce != heartbeat->record->nonce) return false;
+  if (former_ && former_->nonce == claim.record->nonce) return true;
+  if (claim.record->identity != context_->settings.identity) return false;
+  return context_->settings.identity_is_exclusive ||
+         context_->environment->ProcessIsGone(claim.record->process);
+}
+
+Nanos Claimer::FreeAt(const std::string& id) {
+  const auto blocked = blocked_until_.find(id);
+  const Nanos not_before = blocked == blocked_until_.end() ? 0 : blocked->second;
+  const ClaimSeen* claim = FindClaim(id);
+  const HeartbeatSeen* heartbeat = FindHeartbeat(id);
+  if (claim == nullptr && heartbeat == nullptr) return not_before;
+  if (claim != nullptr && FormerLifeIsOver(*claim, heartbeat)) return not_before;
+  if (claim != nullptr && claim->record && heartbeat != nullptr && heartbeat->record &&
+      heartbeat->record->kind == wire::HeartbeatKind::kLeft &&
+      heartbeat->record->nonce == claim->record->nonce) {
+    return not_before;
+  }
+  if (!RuleOn(Rule::kJoinerWatches)) return not_before;
+  // Everything else must have been watched unchanged for the recorded lease; where none can be
+  // read, for the longest known.
+  std::int64_t lease_ms = 0;
+  Nanos since = 0;
+  bool recorded = false;
+  if (claim != nullptr) {
+    since = std::max(since, claim->since);
+    if (claim->record) {
+      lease_ms = std::max(lease_ms, claim->record->lease_ms);
+      recorded = true;
+    }
+  }
+  if (heartbeat != nullptr) {
+    since = std::max(since, heartbeat->since);
+    if (heartbeat->record) {
+      lease_ms = std::max(lease_ms, heartbeat->record->lease_ms);
+    } else {
+      recorded = false;
+    }
+  }
+  const Nanos lease = recorded ? lease_ms * kMillisecond : LongestLease();
+  return std::max(not_before, since + context_->WithDrift(lease));
+}
+
+std::vector<std::string> Claimer::OwnIds() const {
+  std::vector<std::string> ids;
+  for (const auto& [id, seen] : claims_) {
+    if (!seen.record) continue;
+    const bool ours = seen.record->identity == context_->settings.identity ||
+                      (former_ && former_->nonce == seen.record->nonce);
+    if (ours && id.starts_with(context_->settings.worker_id_prefix)) ids.push_back(id);
+  }
+  return ids;
+}
+
+// Random among the free ids of a window that starts a little larger than the group and doubles: ids
+// stay small, and a thousand processes that start at once still find one each in a few tries.
+std::optional<std::string> Claimer::PickRandomFree() {
+  const auto limit = static_cast<std::uint64_t>(context_->settings.max_workers);
+  if (window_ == 0) window_ = 4 + 2 * std::max(claims_.size(), heartbeats_.size());
+  for (;; window_ *= 2) {
+    window_ = std::min(window_, limit);
+    std::vector<std::string> free;
+    for (std::uint64_t i = 0; i < window_; ++i) {
+      std::string id = context_->settings.worker_id_prefix + std::to_string(i);
+      if (FreeAt(id) <= context_->now) free.push_back(std::move(id));
+    }
+    if (!free.empty()) return free[context_->Random(free.size())];
+    if (window_ == limit) return std::nullopt;
+  }
+}
+
+void Claimer::Choose() {
+  if (step_ != Step::kScanning && step_ != Step::kWaiting) return;
+  if (!claim_watch_.ready() || !heartbeat_watch_.ready()) return;
+  for (const std::string& id : OwnIds()) {
+    if (FreeAt(id) <= context_->now) return Try(id);
+  }
+  if (const auto id = PickRandomFree()) return Try(*id);
+  step_ = Step::kWaiting;
+  Nanos earliest = kNever;
+  for (int i = 0; i < context_->settings.max_workers; ++i) {
+    earliest = std::min(earliest, FreeAt(context_->settings.worker_id_prefix + std::to_string(i)));
+  }
+  context_->ReportOnce(
+      "ids exhausted", Severity::kWarning,
+      absl::ResourceExhaustedError(fmt::format(
+          "all {} worker ids are taken (max_workers): waiting for one to become free; raise "
+          "max_workers in every worker of the group, or stop some",
+          context_->settings.max_workers)));
+  wake_at_ = earliest;
+  on_wake_ = [this] { Choose(); };
+}
+
+void Claimer::Try(const std::string& id) {
+  step_ = Step::kReadingDoc;
+  wake_at_ = kNever;
+  scope_.Renew();
+  life_ = Life{id, 0, context_->Nonce()};
+  const ClaimSeen* claim = FindClaim(id);
+  const HeartbeatSeen* heartbeat = FindHeartbeat(id);
+  claim_expected_ = claim == nullptr ? 0 : claim->revision;
+  heartbeat_expected_ = heartbeat == nullptr ? 0 : heartbeat->revision;
+  context_->Get(scope_, Bucket::kAssignment, id, [this](const KvAnswer& a) { OnDoc(a); });
+}
+
+// The incarnation rises above all that is known of the id, so also when some of the buckets were
+// recreated.
+void Claimer::OnDoc(const KvAnswer& answer) {
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    const std::string id = life_.worker;
+    return Retry([this, id] { Try(id); });
+  }
+  const ClaimSeen* claim = FindClaim(life_.worker);
+  const HeartbeatSeen* heartbeat = FindHeartbeat(life_.worker);
+  std::uint64_t incarnation = claim_expected_;
+  if (claim != nullptr && claim->record) {
+    incarnation = std::max(incarnation, claim->record->incarnation);
+  }
+  if (heartbeat != nullptr && heartbeat->record) {
+    incarnation = std::max(incarnation, heartbeat->record->incarnation);
+  }
+  if (answer.code == KvCode::kOk && !answer.entry.deleted) {
+    const auto doc = wire::DecodeDoc(answer.entry.value);
+    if (doc.ok()) {
+      context_->SawEpoch(doc->epoch);
+      incarnation = std::max(incarnation, doc->life_incarnation);
+    }
+    const bool may_hold = !doc.ok() || !doc->owned.empty() || !doc->releasing.empty();
+    // Claim and heartbeat were removed under a life that a doc still names: it may be alive.
+    if (claim == nullptr && heartbeat == nullptr && may_hold &&
+        !blocked_until_.contains(life_.worker) && RuleOn(Rule::kJoinerWatches)) {
+      const Nanos lease =
+          std::max(LongestLease(), doc.ok() ? doc->life_lease_ms * kMillisecond : 0);
+      blocked_until_[life_.worker] = context_->now + context_->WithDrift(lease);
+      return GiveUp(false);
+    }
+  }
+  life_.incarnation = incarnation + 1;
+  WriteClaim();
+}
+
+void Claimer::WriteClaim() {
+  step_ = Step::kClaiming;
+  claim_ = wire::Claim{context_->settings.identity, life_.incarnation, life_.nonce,
+                       context_->settings.lease / kMillisecond, context_->settings.process};
+  context_->Put(scope_, Bucket::kStableId, life_.worker, claim_expected_, wire::Encode(claim_),
+                [this](const KvAnswer& a) { OnClaimAnswer(a); });
+}
+
+void Claimer::OnClaimAnswer(const KvAnswer& answer) {
+  if (answer.code == KvCode::kOk) return Beat();
+  if (answer.code == KvCode::kRefused) {
+    context_->ReportOnce("claim refused: " + answer.error, Severity::kError,
+                         absl::UnavailableError("claim of " + life_.worker +
+                                                " refused by the server: " + answer.error));
+  }
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    return Retry([this] { WriteClaim(); });
+  }
+  // A conflict after a try without an answer may be that very try.
+  context_->Get(scope_, Bucket::kStableId, life_.worker,
+                [this](const KvAnswer& a) { OnClaimReadBack(a); });
+}
+
+void Claimer::OnClaimReadBack(const KvAnswer& answer) {
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    return Retry([this] { WriteClaim(); });
+  }
+  if (answer.code == KvCode::kOk) {
+    OnClaim(answer.entry);
+    const ClaimSeen* seen = FindClaim(life_.worker);
+    if (seen != nullptr && seen->record && seen->record->nonce == life_.nonce) return Beat();
+  }
+  GiveUp(true);
+}
+
+void Claimer::Beat() {
+  if (step_ != Step::kBeating) {
+    step_ = Step::kBeating;
+    number_ = 0;
+    sent_.clear();
+  }
+  const std::uint64_t number = ++number_;
+  sent_[number] = context_->now;
+  wire::Heartbeat record;
+  record.incarnation = life_.incarnation;
+  record.nonce = life_.nonce;
+  record.number = number;
+  record.lease_ms = context_->settings.lease / kMillisecond;
+  record.highest_epoch = context_->highest_epoch;
+  record.capacity = capacity_();
+  record.state = StateName(State::kClaimingId);
+  record.labels = context_->settings.labels;
+  context_->Put(scope_, Bucket::kHeartbeat, life_.worker, heartbeat_expected_, wire::Encode(record),
+                [this, number](const KvAnswer& a) { OnBeatAnswer(a, number); });
+}
+
+void Claimer::OnBeatAnswer(const KvAnswer& answer, std::uint64_t number) {
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    return Retry([this] { Beat(); });
+  }
+  if (answer.code == KvCode::kOk) {
+    const Life life = life_;
+    const Nanos sent = sent_[number];
+    Stop();
+    return host_->Joined(life, answer.revision, number, sent);
+  }
+  context_->Get(scope_, Bucket::kHeartbeat, life_.worker,
+                [this](const KvAnswer& a) { OnBeatReadBack(a); });
+}
+
+void Claimer::OnBeatReadBack(const KvAnswer& answer) {
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    return Retry([this] { Beat(); });
+  }
+  if (answer.code == KvCode::kOk && !answer.entry.deleted) {
+    const auto record = wire::DecodeHeartbeat(answer.entry.value);
+    if (record.ok() && record->nonce == life_.nonce && record->incarnation == life_.incarnation &&
+        record->kind == wire::HeartbeatKind::kLive && sent_.contains(record->number)) {
+      const Life life = life_;
+      const Nanos sent = sent_[record->number];
+      Stop();
+      return host_->Joined(life, answer.entry.revision, record->number, sent);
+    }
+  }
+  if (answer.code == KvCode::kOk) OnHeartbeat(answer.entry);
+  GiveUp(true);
+}
+
+void Claimer::Retry(std::function<void()> what) {
+  wake_at_ = backoff_.Next(*context_);
+  on_wake_ = std::move(what);
+}
+
+// Another id, after a moment: the watches may not have shown yet what we ran into.
+void Claimer::GiveUp(bool conflict) {
+  scope_.Renew();
+  step_ = Step::kWaiting;
+  if (conflict) {
+    // What we ran into is taken from now on; its watched time starts again.
+    if (const auto it = claims_.find(life_.worker); it != claims_.end()) {
+      it->second.since = context_->now;
+    } else {
+      claims_[life_.worker] = {0, context_->now, false, std::nullopt};
+    }
+    window_ *= 2;
+  }
+  wake_at_ = backoff_.Next(*context_);
+  on_wake_ = [this] {
+    // Stale knowledge would only run into the same again.
+    step_ = Step::kScanning;
+    claim_watch_.Reopen();
+    heartbeat_watch_.Reopen();
+  };
+}
+
+void Claimer::OnTime() {
+  if (!active()) return;
+  claim_watch_.OnTime();
+  heartbeat_watch_.OnTime();
+  if (context_->now >= wake_at_) {
+    wake_at_ = kNever;
+    const std::function<void()> what = std::move(on_wake_);
+    what();
+  }
+}
+
+Nanos Claimer::NextDeadline() const {
+  if (!active()) return kNever;
+  return std::min({wake_at_, claim_watch_.NextDeadline(), heartbeat_watch_.NextDeadline()});
+}
+
+}  // namespace parti::core

@@ -1,0 +1,125 @@
+// What the parts of a worker's core share: the present time, the effects so far, requests and their
+// answers, watches, randomness, and the highest epoch seen.
+#ifndef PARTI_INTERNAL_CORE_CONTEXT_H_
+#define PARTI_INTERNAL_CORE_CONTEXT_H_
+
+#include <algorithm>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "internal/core/effect.h"
+#include "internal/core/environment.h"
+#include "internal/core/event.h"
+#include "internal/core/settings.h"
+#include "internal/core/time.h"
+
+namespace parti::core {
+
+class Watch;
+
+// A part of core keeps one of these while answers to its requests matter to it. Renewing or
+// destroying it makes all answers still under way fall on deaf ears.
+class Scope {
+ public:
+  Scope() : token_(std::make_shared<int>(0)) {}
+  void Renew() { token_ = std::make_shared<int>(0); }
+  std::weak_ptr<int> token() const { return token_; }
+
+ private:
+  std::shared_ptr<int> token_;
+};
+
+class Context {
+ public:
+  using Callback = std::function<void(const KvAnswer&)>;
+
+  Context(Settings settings_in, Environment* environment_in)
+      : settings(std::move(settings_in)), environment(environment_in) {}
+
+  const Settings settings;
+  Environment* const environment;
+  Nanos now = 0;
+
+  // The highest epoch seen anywhere: in `leader`, in docs, in heartbeats.
+  std::uint64_t highest_epoch = 0;
+  void SawEpoch(std::uint64_t epoch) { highest_epoch = std::max(highest_epoch, epoch); }
+
+  void set_effects(std::vector<Effect>* effects) { effects_ = effects; }
+  // Outside of an event (a worker being destroyed) nothing is carried out any more.
+  void Emit(Effect effect) {
+    if (effects_ != nullptr) effects_->push_back(std::move(effect));
+  }
+
+  // Requests. `callback` runs when the answer comes, unless `scope` was renewed or destroyed by
+  // then.
+  void Get(const Scope& scope, wire::Bucket bucket, std::string key, Callback callback);
+  void Put(const Scope& scope, wire::Bucket bucket, std::string key, std::uint64_t expected,
+           std::string value, Callback callback);
+  void Info(const Scope& scope, wire::Bucket bucket, Callback callback);
+  void OnAnswer(const KvAnswer& answer);
+
+  // Watches find their owner by id.
+  WatchId Register(Watch* watch);
+  void Unregister(WatchId id) { watches_.erase(id); }
+  Watch* FindWatch(WatchId id) const;
+
+  Ticket NextTicket() { return ++last_ticket_; }
+
+  void Report(Severity severity, absl::Status status);
+  // At most once for each `about` in this worker's time.
+  void ReportOnce(const std::string& about, Severity severity, absl::Status status);
+
+  // Uniform in [0, bound); 0 when bound is 0.
+  std::uint64_t Random(std::uint64_t bound);
+  // Uniform in [0, span).
+  Nanos Jitter(Nanos span) {
+    return static_cast<Nanos>(Random(static_cast<std::uint64_t>(std::max<Nanos>(span, 0))));
+  }
+  // Never 0, which stands for "none".
+  std::uint64_t Nonce();
+
+  // `lease` stretched by the drift that two clocks may have against each other.
+  Nanos WithDrift(Nanos lease) const {
+    return lease + lease / 1'000'000 * settings.drift_ppm + kMillisecond;
+  }
+
+ private:
+  struct Pending {
+    std::weak_ptr<int> scope;
+    Callback callback;
+  };
+  RequestId Expect(const Scope& scope, Callback callback);
+
+  std::vector<Effect>* effects_ = nullptr;
+  RequestId last_request_ = 0;
+  WatchId last_watch_ = 0;
+  Ticket last_ticket_ = 0;
+  std::map<RequestId, Pending> pending_;
+  std::map<WatchId, Watch*> watches_;
+  std::set<std::string> reported_;
+};
+
+// Exponential backoff between the settings' bounds.
+class Backoff {
+ public:
+  // When the next try may be made; each call doubles the step.
+  Nanos Next(Context& context) {
+    const Settings& s = context.settings;
+    step_ = step_ == 0 ? s.retry_backoff_min : std::min(step_ * 2, s.retry_backoff_max);
+    return context.now + step_ / 2 + context.Jitter(step_ / 2 + 1);
+  }
+  void Reset() { step_ = 0; }
+
+ private:
+  Nanos step_ = 0;
+};
+
+}  // namespace parti::core
+
+#endif  // PARTI_INTERNAL_CORE_CONTEXT_H_

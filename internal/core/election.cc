@@ -1,0 +1,381 @@
+#include "internal/core/election.h"
+
+#include <fmt/format.h>
+
+namespace parti::core {
+
+using wire::Bucket;
+using wire::KvCode;
+
+namespace {
+constexpr char kLeaderKey[] = "leader";
+constexpr int kMaxHoldoffLevel = 4;
+}  // namespace
+
+Election::Election(Context* context, Host* host)
+    : context_(context),
+      host_(host),
+      watch_(
+          context, Bucket::kElection, [this](const wire::Entry& e) { OnEntry(e); },
+          [this] {
+            if (!known_) {
+              known_ = true;
+              Changed();
+            }
+          }) {}
+
+void Election::Start() { watch_.Open(kLeaderKey); }
+
+void Election::Join(const std::string& worker) {
+  worker_ = worker;
+  if (role_ == Role::kIdle) role_ = Role::kCandidate;
+}
+
+void Election::Withdraw() {
+  if (role_ == Role::kLeading) {
+    Resign("its life ended");
+  }
+  scope_.Renew();
+  scan_docs_.reset();
+  scan_heartbeats_.reset();
+  act_at_ = kNever;
+  worker_.clear();
+  role_ = Role::kIdle;
+}
+
+void Election::Stop() {
+  Withdraw();
+  watch_.Close();
+}
+
+// ---- what is known of the record
+
+// The watch may lag behind what a read or a write of ours has shown; a fresh snapshot counts in any
+// case, for a recreated stream starts again at 1.
+void Election::OnEntry(const wire::Entry& entry) {
+  if (watch_.ready() && entry.revision <= revision_) return;
+  if (!watch_.ready() && entry.revision == revision_ && known_) return;
+  View(entry);
+}
+
+void Election::View(const wire::Entry& entry) {
+  known_ = true;
+  revision_ = entry.revision;
+  record_.reset();
+  unreadable_ = false;
+  if (!entry.deleted) {
+    auto record = wire::DecodeLeader(entry.value);
+    if (record.ok()) {
+      record_ = *std::move(record);
+      context_->SawEpoch(record_->epoch);
+    } else {
+      unreadable_ = true;
+      context_->ReportOnce("leader", Severity::kError,
+                           absl::DataLossError("the leader record is unreadable (" +
+                                               std::string(record.status().message()) +
+                                               "); it is challenged after election_ttl"));
+    }
+  }
+  Changed();
+}
+
+void Election::Changed() {
+  since_ = context_->now;
+  const Nanos ttl = context_->settings.election_ttl;
+  const bool waits = (record_ && !record_->released) || unreadable_;
+  jitter_ = context_->Jitter(waits ? ttl / 10 : std::min(ttl / 20, 20 * kMillisecond));
+  if (!ModeFits()) return;
+  const bool ours = record_ && record_->nonce == term_.nonce && record_->epoch == term_.epoch;
+  if (role_ == Role::kLeading && !ours) {
+    StepDown("another worker took over the leader record");
+  } else if (role_ == Role::kScanning) {
+    role_ = Role::kCandidate;
+    scan_docs_.reset();
+    scan_heartbeats_.reset();
+  }
+}
+
+bool Election::ModeFits() {
+  if (!record_ || record_->mode == context_->settings.mode) return true;
+  host_->Refuse(absl::FailedPreconditionError(fmt::format(
+      "this worker's mode is {} but the group runs in mode {}: use mode={}, or another prefix",
+      wire::ModeName(context_->settings.mode), wire::ModeName(record_->mode),
+      wire::ModeName(record_->mode))));
+  return false;
+}
+
+// ---- challenging
+
+Nanos Election::ChallengeAt() const {
+  if (role_ != Role::kCandidate || !known_ || worker_.empty() || act_at_ != kNever) return kNever;
+  const bool waits = (record_ && !record_->released) || unreadable_;
+  const Nanos wait = waits ? context_->settings.election_ttl : 0;
+  return std::max(since_ + wait + jitter_, holdoff_until_);
+}
+
+void Election::Challenge() {
+  // Where `leader` tells no epoch, the docs and heartbeats may remember one.
+  if (!record_) return BeginScan();
+  WriteChallenge();
+}
+
+void Election::BeginScan() {
+  role_ = Role::kScanning;
+  scan_docs_ = std::make_unique<Watch>(
+      context_, Bucket::kAssignment,
+      [this](const wire::Entry& entry) {
+        const auto doc = wire::DecodeDoc(entry.value);
+        if (doc.ok()) context_->SawEpoch(doc->epoch);
+      },
+      [this] { OnScanReady(); });
+  scan_heartbeats_ = std::make_unique<Watch>(
+      context_, Bucket::kHeartbeat,
+      [this](const wire::Entry& entry) {
+        const auto record = wire::DecodeHeartbeat(entry.value);
+        if (record.ok()) {
+          context_->SawEpoch(std::max(record->highest_epoch, record->evicting_epoch));
+        }
+      },
+      [this] { OnScanReady(); });
+  scan_docs_->Open();
+  scan_heartbeats_->Open();
+}
+
+void Election::OnScanReady() {
+  if (role_ != Role::kScanning || !scan_docs_->ready() || !scan_heartbeats_->ready()) return;
+  // The watches are closed by OnTime: this runs inside one of them.
+  role_ = Role::kCandidate;
+  act_at_ = context_->now;
+  act_ = [this] {
+    scan_docs_.reset();
+    scan_heartbeats_.reset();
+    WriteChallenge();
+  };
+}
+
+void Election::WriteChallenge() {
+  role_ = Role::kChallenging;
+  term_ = Term{};
+  context_->SawEpoch(record_ ? record_->epoch : 0);
+  term_.epoch = context_->highest_epoch + 1;
+  term_.nonce = context_->Nonce();
+  term_.found_absent = !record_.has_value();
+  if (record_) {
+    term_.assignment_stream = record_->assignment_stream;
+    term_.heartbeat_stream = record_->heartbeat_stream;
+  }
+  // Until the new leader has made its own picture, its predecessor's streams stay the reference.
+  assignment_stream_ = term_.assignment_stream;
+  heartbeat_stream_ = term_.heartbeat_stream;
+  renewals_ = 0;
+  sent_ = context_->now;
+  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(Record()),
+                [this](const KvAnswer& a) { OnChallengeAnswer(a); });
+}
+
+wire::Leader Election::Record() const {
+  wire::Leader record;
+  record.epoch = term_.epoch;
+  record.nonce = term_.nonce;
+  record.holder = worker_;
+  record.renewals = renewals_;
+  record.mode = context_->settings.mode;
+  record.assignment_stream = assignment_stream_;
+  record.heartbeat_stream = heartbeat_stream_;
+  return record;
+}
+
+void Election::OnChallengeAnswer(const KvAnswer& answer) {
+  if (role_ != Role::kChallenging) return;
+  if (answer.code == KvCode::kOk) return Won(answer.revision);
+  if (answer.code == KvCode::kRefused) {
+    context_->ReportOnce(
+        "challenge refused: " + answer.error, Severity::kError,
+        absl::UnavailableError("the leader record was refused by the server: " + answer.error));
+  }
+  context_->Get(scope_, Bucket::kElection, kLeaderKey,
+                [this](const KvAnswer& a) { OnChallengeReadBack(a); });
+}
+
+void Election::OnChallengeReadBack(const KvAnswer& answer) {
+  if (role_ != Role::kChallenging) return;
+  if (answer.code == KvCode::kOk && !answer.entry.deleted) {
+    const auto record = wire::DecodeLeader(answer.entry.value);
+    if (record.ok() && record->nonce == term_.nonce && record->epoch == term_.epoch) {
+      return Won(answer.entry.revision);
+    }
+  }
+  role_ = Role::kCandidate;
+  if (answer.code == KvCode::kOk) {
+    if (answer.entry.revision != revision_) View(answer.entry);
+  } else if (answer.code == KvCode::kNotFound && revision_ != 0) {
+    View(wire::Entry{kLeaderKey, 0, true, ""});
+  }
+  // Not there, though it may land yet: try again, with another epoch, if the record still is the
+  // one that we challenged.
+  if (role_ == Role::kCandidate) {
+    act_at_ = backoff_.Next(*context_);
+    act_ = [] {};
+  }
+}
+
+void Election::Won(std::uint64_t revision) {
+  role_ = Role::kLeading;
+  revision_ = revision;
+  record_ = Record();
+  unreadable_ = false;
+  since_ = context_->now;
+  context_->SawEpoch(term_.epoch);
+  until_ = sent_ + context_->settings.election_ttl;
+  led_since_ = context_->now;
+  outstanding_ = false;
+  confirm_pending_ = false;
+  renewals_sent_.clear();
+  backoff_.Reset();
+  act_at_ = sent_ + context_->settings.election_ttl / 3;
+  act_ = [this] { Renew(); };
+  host_->Elected(term_);
+}
+
+// ---- leading
+
+void Election::Renew() {
+  act_at_ = context_->now + context_->settings.election_ttl / 3;
+  if (outstanding_) return;
+  outstanding_ = true;
+  confirm_pending_ = false;
+  ++renewals_;
+  const Nanos sent = context_->now;
+  renewals_sent_[renewals_] = sent;
+  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(Record()),
+                [this, sent](const KvAnswer& a) { OnRenewAnswer(a, sent); });
+}
+
+void Election::OnRenewAnswer(const KvAnswer& answer, Nanos sent) {
+  outstanding_ = false;
+  if (role_ != Role::kLeading) return;
+  switch (answer.code) {
+    case KvCode::kOk:
+      revision_ = answer.revision;
+      record_ = Record();
+      if (confirm_pending_) act_at_ = context_->now;
+      until_ = std::max(until_, sent + context_->settings.election_ttl);
+      renewals_sent_.clear();
+      backoff_.Reset();
+      if (context_->now - led_since_ > 5 * context_->settings.election_ttl) holdoff_level_ = 0;
+      return;
+    case KvCode::kUnknown:
+    case KvCode::kRefused:
+      act_at_ = std::min(act_at_, backoff_.Next(*context_));
+      return;
+    case KvCode::kConflict:
+    case KvCode::kNotFound:
+      outstanding_ = true;
+      context_->Get(scope_, Bucket::kElection, kLeaderKey,
+                    [this](const KvAnswer& a) { OnRenewReadBack(a); });
+      return;
+  }
+}
+
+void Election::OnRenewReadBack(const KvAnswer& answer) {
+  outstanding_ = false;
+  if (role_ != Role::kLeading) return;
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    act_at_ = std::min(act_at_, backoff_.Next(*context_));
+    return;
+  }
+  if (answer.code == KvCode::kOk && !answer.entry.deleted) {
+    const auto record = wire::DecodeLeader(answer.entry.value);
+    if (record.ok() && record->nonce == term_.nonce && record->epoch == term_.epoch &&
+        !record->released) {
+      // A renewal of ours whose answer was lost: the term counts from the sending of that one.
+      revision_ = answer.entry.revision;
+      if (const auto it = renewals_sent_.find(record->renewals); it != renewals_sent_.end()) {
+        until_ = std::max(until_, it->second + context_->settings.election_ttl);
+      }
+      return;
+    }
+  }
+  if (answer.code == KvCode::kNotFound) {
+    View(wire::Entry{kLeaderKey, 0, true, ""});
+  } else {
+    View(answer.entry);
+  }
+  if (role_ == Role::kLeading) StepDown("the leader record is no longer ours");
+}
+
+void Election::ConfirmStreams(std::uint64_t assignment, std::uint64_t heartbeat) {
+  if (assignment_stream_ == assignment && heartbeat_stream_ == heartbeat) return;
+  assignment_stream_ = assignment;
+  heartbeat_stream_ = heartbeat;
+  confirm_pending_ = true;
+  if (role_ == Role::kLeading && !outstanding_) act_at_ = context_->now;
+}
+
+// Deposed alive: whoever is deposed again and again waits longer and longer, or two would take
+// turns.
+void Election::StepDown(const std::string& why) {
+  const std::uint64_t epoch = term_.epoch;
+  scope_.Renew();
+  role_ = worker_.empty() ? Role::kIdle : Role::kCandidate;
+  outstanding_ = false;
+  act_at_ = kNever;
+  term_ = Term{};
+  holdoff_level_ = std::min(holdoff_level_ + 1, kMaxHoldoffLevel);
+  const Nanos span = context_->settings.election_ttl / 4 * (1 << holdoff_level_);
+  holdoff_until_ = context_->now + span / 2 + context_->Jitter(span / 2);
+  context_->Report(Severity::kInfo,
+                   absl::AbortedError(fmt::format("no longer leader of epoch {}: {}", epoch, why)));
+  host_->Deposed();
+}
+
+void Election::Refence(const std::string& why) {
+  if (role_ != Role::kLeading) return;
+  StepDown(why);
+  holdoff_until_ = 0;
+  role_ = Role::kCandidate;
+  act_at_ = context_->now;
+  act_ = [this] { WriteChallenge(); };
+}
+
+void Election::Resign(const std::string& why) {
+  if (role_ != Role::kLeading) return;
+  wire::Leader record = Record();
+  record.released = true;
+  record.renewals = renewals_ + 1;
+  const std::uint64_t expected = revision_;
+  const bool was_outstanding = outstanding_;
+  StepDown(why);
+  // One try: if it fails, the others wait for election_ttl, which is no more than slow.
+  if (was_outstanding) return;
+  releasing_ = true;
+  context_->Put(release_scope_, Bucket::kElection, kLeaderKey, expected, wire::Encode(record),
+                [this](const KvAnswer&) { releasing_ = false; });
+}
+
+// ---- time
+
+void Election::OnTime() {
+  watch_.OnTime();
+  if (scan_docs_) scan_docs_->OnTime();
+  if (scan_heartbeats_) scan_heartbeats_->OnTime();
+  if (role_ == Role::kLeading && context_->now >= until_) {
+    StepDown("no renewal was acknowledged for election_ttl");
+  }
+  if (context_->now >= act_at_) {
+    act_at_ = kNever;
+    const std::function<void()> act = act_;
+    act();
+  }
+  if (context_->now >= ChallengeAt()) Challenge();
+}
+
+Nanos Election::NextDeadline() const {
+  Nanos next = std::min({watch_.NextDeadline(), act_at_, ChallengeAt()});
+  if (scan_docs_) next = std::min(next, scan_docs_->NextDeadline());
+  if (scan_heartbeats_) next = std::min(next, scan_heartbeats_->NextDeadline());
+  if (role_ == Role::kLeading) next = std::min(next, until_);
+  return next;
+}
+
+}  // namespace parti::core

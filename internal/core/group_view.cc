@@ -1,0 +1,189 @@
+#include "internal/core/group_view.h"
+
+#include <algorithm>
+#include <iterator>
+
+#include "internal/core/rules.h"
+
+namespace parti::core {
+
+PartitionIndex PartitionNames::Intern(const std::string& id) {
+  const auto [it, added] = index_.try_emplace(id, static_cast<PartitionIndex>(names_.size()));
+  if (added) names_.push_back(id);
+  return it->second;
+}
+
+std::vector<PartitionIndex> GroupView::Union(const std::vector<PartitionIndex>& a,
+                                             const std::vector<PartitionIndex>& b) {
+  std::vector<PartitionIndex> out;
+  out.reserve(a.size() + b.size());
+  std::set_union(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
+  return out;
+}
+
+std::vector<PartitionIndex> GroupView::Minus(const std::vector<PartitionIndex>& a,
+                                             const std::vector<PartitionIndex>& b) {
+  std::vector<PartitionIndex> out;
+  std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
+  return out;
+}
+
+void GroupView::SawLease(std::int64_t lease_ms) {
+  longest_lease_ = std::max({longest_lease_, context_->settings.lease, lease_ms * kMillisecond});
+}
+
+// The wait counts from the moment when we received exactly the revision that the tombstone
+// replaced; if we never did, from our first sight of the tombstone.
+void GroupView::NoteTombstone(HeartbeatView& view, const HeartbeatView& before) {
+  const bool received = before.revision != 0 && before.revision == view.record->replaced_revision;
+  const Nanos from = received ? before.since : view.since;
+  view.lease_over_at = from + context_->WithDrift(view.record->lease_ms * kMillisecond);
+  if (!RuleOn(Rule::kWaitAfterTombstone) || context_->settings.mode == wire::Mode::kFast) {
+    view.lease_over_at = view.since;
+  }
+}
+
+bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
+  WorkerView& worker = workers[entry.key];
+  const HeartbeatView before = worker.heartbeat;
+  if (entry.revision <= before.revision) {
+    if (entry.revision < before.revision) went_back_ = true;
+    return false;
+  }
+  HeartbeatView& view = worker.heartbeat;
+  view = HeartbeatView{entry.revision, context_->now, entry.deleted, std::nullopt, 0};
+  SawLease(0);
+  if (entry.deleted) return true;
+  auto record = wire::DecodeHeartbeat(entry.value);
+  if (!record.ok()) {
+    context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning,
+                         absl::DataLossError("the heartbeat of " + entry.key +
+                                             " is unreadable; it counts as a live worker until its "
+                                             "lease is over: " +
+                                             std::string(record.status().message())));
+    return true;
+  }
+  SawLease(record->lease_ms);
+  context_->SawEpoch(std::max(record->highest_epoch, record->evicting_epoch));
+  view.record = *std::move(record);
+  if (view.evicted()) NoteTombstone(view, before);
+  const bool new_life = !before.record || before.record->incarnation != view.record->incarnation ||
+                        before.record->nonce != view.record->nonce;
+  if (new_life || !view.live()) worker.condemned = false;
+  return true;
+}
+
+bool GroupView::TakeDoc(const wire::Entry& entry) {
+  DocView& view = workers[entry.key].doc;
+  if (entry.revision <= view.revision) {
+    if (entry.revision < view.revision) went_back_ = true;
+    return false;
+  }
+  DocView next;
+  next.revision = entry.revision;
+  next.writing = view.writing;
+  next.rereading = view.rereading;
+  SawLease(0);
+  if (entry.deleted) {
+    // Whoever deleted it, a worker may have seen it and apply it yet: it holds everything, like an
+    // unreadable one.
+    next.unreadable = true;
+  } else if (auto doc = wire::DecodeDoc(entry.value); !doc.ok()) {
+    next.unreadable = true;
+    context_->ReportOnce("doc " + entry.key, Severity::kError,
+                         absl::DataLossError("the assignment of " + entry.key +
+                                             " is unreadable; its worker is evicted: " +
+                                             std::string(doc.status().message())));
+  } else {
+    SawLease(doc->life_lease_ms);
+    context_->SawEpoch(doc->epoch);
+    next.valid = true;
+    next.epoch = doc->epoch;
+    next.nonce = doc->nonce;
+    next.version = doc->version;
+    next.incarnation = doc->life_incarnation;
+    next.life_nonce = doc->life_nonce;
+    next.lease_ms = doc->life_lease_ms;
+    std::vector<std::pair<PartitionIndex, FencingToken>> owned;
+    for (const OwnedPartition& partition : doc->owned) {
+      owned.emplace_back(names.Intern(partition.id), partition.token);
+    }
+    std::sort(owned.begin(), owned.end());
+    for (const auto& [index, token] : owned) {
+      next.owned.push_back(index);
+      next.tokens.push_back(token);
+    }
+    for (const std::string& id : doc->releasing) next.releasing.push_back(names.Intern(id));
+    std::sort(next.releasing.begin(), next.releasing.end());
+  }
+  if (!next.releasing.empty()) {
+    next.releasing_since = view.releasing_since != kNever ? view.releasing_since : context_->now;
+  }
+  view = std::move(next);
+  NoteUnreadable(workers[entry.key]);
+  return true;
+}
+
+void GroupView::NoteUnreadable(WorkerView& worker) {
+  if (!worker.doc.unreadable) return;
+  worker.unreadable_life = worker.heartbeat.record ? worker.heartbeat.record->incarnation : 0;
+}
+
+void GroupView::ScanDone() {
+  for (auto& [id, worker] : workers) NoteUnreadable(worker);
+}
+
+bool WorkerView::unexplained() const {
+  if (!heartbeat.live() || heartbeat.record->applied_revision == 0) return false;
+  if (!same_life()) return newer_life();
+  if (heartbeat.record->applied_revision > doc.revision) return true;
+  return heartbeat.record->applied_revision == doc.revision &&
+         heartbeat.record->applied_nonce != doc.nonce;
+}
+
+bool WorkerView::usable() const {
+  if (!heartbeat.live() || evicting || condemned || doc_blocks()) return false;
+  // Rule [5]: nothing is written for an older life than the doc names.
+  if (doc.valid && !same_life() && !newer_life() && RuleOn(Rule::kNeverOlderLife)) return false;
+  return !unexplained() || !RuleOn(Rule::kUnexplainedHoldsAll);
+}
+
+bool GroupView::DocLifeIsOver(const WorkerView& worker, Nanos now) {
+  const HeartbeatView& heartbeat = worker.heartbeat;
+  if (!heartbeat.record) return false;
+  if (worker.doc.unreadable) {
+    return heartbeat.left() || (heartbeat.evicted() && now >= heartbeat.lease_over_at) ||
+           !worker.doc_blocks();
+  }
+  if (!worker.doc.valid) return true;
+  if (worker.newer_life()) return true;
+  if (worker.same_life() && heartbeat.left()) return true;
+  return heartbeat.evicted() && heartbeat.record->incarnation >= worker.doc.incarnation &&
+         now >= heartbeat.lease_over_at;
+}
+
+Holdings GroupView::PossiblyHeld(const WorkerView& worker, Nanos now) const {
+  Holdings held;
+  const DocView& doc = worker.doc;
+  const bool over = DocLifeIsOver(worker, now);
+  if (doc.unreadable) {
+    if (!over && RuleOn(Rule::kUnreadableHoldsAll)) held.everything = true;
+  } else if (doc.valid && !over) {
+    // Rule [4]: before the worker has acknowledged the doc it may hold what that takes away, too.
+    const bool exact = worker.acknowledged() || !RuleOn(Rule::kUnackedHoldsAll);
+    held.partitions = exact ? doc.owned : Union(doc.owned, doc.releasing);
+  }
+  if (worker.unexplained() && RuleOn(Rule::kUnexplainedHoldsAll)) held.everything = true;
+  // Rule [7]
+  if (RuleOn(Rule::kRememberUnanswered)) {
+    for (const UnansweredWrite& write : doc.unanswered) {
+      if (worker.heartbeat.record && worker.heartbeat.record->incarnation > write.incarnation) {
+        continue;
+      }
+      held.partitions = Union(held.partitions, write.adds);
+    }
+  }
+  return held;
+}
+
+}  // namespace parti::core

@@ -1,0 +1,159 @@
+// The leader's picture of the group: each worker's newest heartbeat and doc, and what each of them
+// possibly holds. Everything that rule [3] stands on.
+#ifndef PARTI_INTERNAL_CORE_GROUP_VIEW_H_
+#define PARTI_INTERNAL_CORE_GROUP_VIEW_H_
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "internal/core/context.h"
+#include "internal/core/host.h"
+#include "internal/wire/records.h"
+
+namespace parti::core {
+
+// Partitions by number while a leader leads; ids travel in records only.
+using PartitionIndex = std::uint32_t;
+
+class PartitionNames {
+ public:
+  PartitionIndex Intern(const std::string& id);
+  const std::string& Name(PartitionIndex index) const { return names_[index]; }
+  std::size_t size() const { return names_.size(); }
+
+ private:
+  std::vector<std::string> names_;
+  std::unordered_map<std::string, PartitionIndex> index_;
+};
+
+struct HeartbeatView {
+  std::uint64_t revision = 0;  // 0: the key has no message
+  Nanos since = 0;             // when this very revision was received
+  bool deleted = false;
+  std::optional<wire::Heartbeat> record;  // none: absent, deleted or unreadable
+
+  bool readable() const { return record.has_value(); }
+  bool unreadable() const { return revision != 0 && !deleted && !record; }
+  bool live() const { return record && record->kind == wire::HeartbeatKind::kLive; }
+  bool left() const { return record && record->kind == wire::HeartbeatKind::kLeft; }
+  bool evicted() const { return record && record->kind == wire::HeartbeatKind::kEvicted; }
+
+  // Evicted: when the lease of the evicted life has certainly run out.
+  Nanos lease_over_at = 0;
+};
+
+// A doc write that got no answer: until a later compare-and-set on its key succeeds, or a newer
+// revision is read, it may still land. Rule [7].
+struct UnansweredWrite {
+  std::uint64_t incarnation = 0;
+  std::vector<PartitionIndex> adds;  // sorted
+};
+
+struct DocView {
+  std::uint64_t revision = 0;
+  bool unreadable = false;  // or deleted
+  bool valid = false;       // a doc stands
+  std::uint64_t epoch = 0;
+  std::uint64_t nonce = 0;
+  std::uint64_t version = 0;
+  std::uint64_t incarnation = 0;
+  std::uint64_t life_nonce = 0;
+  std::int64_t lease_ms = 0;
+  std::vector<PartitionIndex> owned;  // sorted; tokens beside it
+  std::vector<FencingToken> tokens;
+  std::vector<PartitionIndex> releasing;  // sorted
+  std::vector<UnansweredWrite> unanswered;
+  bool writing = false;  // one write at a time
+  bool rereading = false;
+  Nanos releasing_since = kNever;  // since when something is to be released, unacknowledged
+
+  bool empty() const { return !unreadable && owned.empty() && releasing.empty(); }
+};
+
+struct WorkerView {
+  HeartbeatView heartbeat;
+  DocView doc;
+  bool evicting = false;   // a tombstone is on its way
+  bool rereading = false;  // the heartbeat is being read again
+  bool condemned = false;  // to be evicted whatever its heartbeat says
+  std::string condemned_why;
+  // The incarnation that stood when the doc was found unreadable: a later life shows that the lives
+  // which may hold something are over.
+  std::uint64_t unreadable_life = 0;
+
+  // The doc can't be read, and whoever it was written for may still live.
+  bool doc_blocks() const {
+    return doc.unreadable && !(heartbeat.live() && heartbeat.record->incarnation > unreadable_life);
+  }
+  // The doc names the life that the heartbeat shows.
+  bool same_life() const {
+    return doc.valid && heartbeat.record && heartbeat.record->incarnation == doc.incarnation &&
+           heartbeat.record->nonce == doc.life_nonce;
+  }
+  bool newer_life() const {
+    return heartbeat.record && (!doc.valid || heartbeat.record->incarnation > doc.incarnation);
+  }
+  // The worker has applied the standing doc.
+  bool acknowledged() const {
+    return same_life() && heartbeat.live() && heartbeat.record->applied_revision == doc.revision &&
+           heartbeat.record->applied_nonce == doc.nonce;
+  }
+  // It applied a doc that the standing one doesn't follow: a bucket was wiped or rolled back, or
+  // the view of the doc is behind.
+  bool unexplained() const;
+  // It may be given partitions.
+  bool usable() const;
+};
+
+// Everything, or a sorted list.
+struct Holdings {
+  bool everything = false;
+  std::vector<PartitionIndex> partitions;
+};
+
+class GroupView {
+ public:
+  explicit GroupView(Context* context) : context_(context) {}
+
+  PartitionNames names;
+  std::map<std::string, WorkerView> workers;
+
+  // Both return whether it was news. Views only rise [8]; a revision that went back is reported by
+  // `went_back`.
+  bool TakeHeartbeat(const wire::Entry& entry);
+  bool TakeDoc(const wire::Entry& entry);
+  // The first scan is complete. Until then the order in which docs and heartbeats came means
+  // nothing.
+  void ScanDone();
+  bool went_back() const { return went_back_; }
+
+  // The longest lease that anything read so far tells of, our own included.
+  Nanos LongestLease() const { return longest_lease_; }
+
+  // What `worker` may hold at `now`, as far as this leader can know.
+  Holdings PossiblyHeld(const WorkerView& worker, Nanos now) const;
+  // The life that the doc names is certainly over: nothing of it is held.
+  static bool DocLifeIsOver(const WorkerView& worker, Nanos now);
+
+  static std::vector<PartitionIndex> Union(const std::vector<PartitionIndex>& a,
+                                           const std::vector<PartitionIndex>& b);
+  static std::vector<PartitionIndex> Minus(const std::vector<PartitionIndex>& a,
+                                           const std::vector<PartitionIndex>& b);
+
+ private:
+  void SawLease(std::int64_t lease_ms);
+  static void NoteUnreadable(WorkerView& worker);
+  void NoteTombstone(HeartbeatView& view, const HeartbeatView& before);
+
+  Context* const context_;
+  Nanos longest_lease_ = 0;
+  bool went_back_ = false;
+};
+
+}  // namespace parti::core
+
+#endif  // PARTI_INTERNAL_CORE_GROUP_VIEW_H_

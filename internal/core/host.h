@@ -1,0 +1,53 @@
+// What the parts of a worker's core tell the whole.
+#ifndef PARTI_INTERNAL_CORE_HOST_H_
+#define PARTI_INTERNAL_CORE_HOST_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/status.h"
+#include "internal/core/time.h"
+#include "internal/wire/records.h"
+
+namespace parti::core {
+
+// One continuous membership of this process under one id.
+struct Life {
+  std::string worker;
+  std::uint64_t incarnation = 0;
+  std::uint64_t nonce = 0;
+  friend bool operator==(const Life&, const Life&) = default;
+};
+
+// What a new leader knows from its election.
+struct Term {
+  std::uint64_t epoch = 0;
+  std::uint64_t nonce = 0;
+  // There was no readable `leader` record: the group is new, or was wiped.
+  bool found_absent = false;
+  // The streams that the predecessor's picture rested on; 0: unknown.
+  std::uint64_t assignment_stream = 0;
+  std::uint64_t heartbeat_stream = 0;
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  // Claimer: the first heartbeat of `life` was accepted at `revision`; it was sent at `sent`.
+  virtual void Joined(const Life& life, std::uint64_t revision, std::uint64_t number,
+                      Nanos sent) = 0;
+  // Lease: this life is over.
+  virtual void LifeEnded(const std::string& reason) = 0;
+  // Lease: the `left` record was written, or can't be.
+  virtual void Left() = 0;
+  // Election.
+  virtual void Elected(const Term& term) = 0;
+  virtual void Deposed() = 0;
+  // The worker must not go on (another mode, a newer wire version).
+  virtual void Refuse(absl::Status why) = 0;
+};
+
+}  // namespace parti::core
+
+#endif  // PARTI_INTERNAL_CORE_HOST_H_

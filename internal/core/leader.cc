@@ -1,0 +1,216 @@
+#include "internal/core/leader.h"
+
+#include <fmt/format.h>
+
+#include "internal/core/rules.h"
+
+namespace parti::core {
+
+using wire::Bucket;
+using wire::KvCode;
+
+Leader::Leader(Context* context, const Term& term, Calls calls)
+    : context_(context),
+      term_(term),
+      calls_(std::move(calls)),
+      view_(context),
+      heartbeat_watch_(
+          context, Bucket::kHeartbeat, [this](const wire::Entry& e) { OnHeartbeat(e); },
+          [this] { OnReady(); }),
+      doc_watch_(
+          context, Bucket::kAssignment, [this](const wire::Entry& e) { OnDoc(e); },
+          [this] { OnReady(); }),
+      monitor_(context, &view_, term, [this](const std::string& id) { ViewChanged(id); }),
+      calculator_(context, &view_, term, [this] { publisher_.Touch(); }),
+      publisher_(
+          context, &view_, &calculator_, term, [this](const std::string& id) { ViewChanged(id); },
+          [this] {
+            unfit_ = true;
+            calls_.refence("an assignment that was there has vanished");
+          }) {
+  // Rule [1]: the fence is written; only now is anything read that this term acts on.
+  doc_watch_.Open();
+  heartbeat_watch_.Open();
+}
+
+// ---- what the watches show
+
+void Leader::OnHeartbeat(const wire::Entry& entry) {
+  if (unfit_) return;
+  std::optional<wire::Heartbeat> before;
+  if (const auto it = view_.workers.find(entry.key); it != view_.workers.end()) {
+    before = it->second.heartbeat.record;
+  }
+  if (!view_.TakeHeartbeat(entry) || !taken_over_) {
+    Unfit();
+    return;
+  }
+  if (Unfit()) return;
+  const std::optional<wire::Heartbeat>& after = view_.workers[entry.key].heartbeat.record;
+  // An ordinary heartbeat says only that its sender lives: its deadline moves away, nothing else.
+  if (before && after && before->kind == after->kind && before->incarnation == after->incarnation &&
+      before->nonce == after->nonce && before->capacity == after->capacity &&
+      before->labels == after->labels && before->applied_revision == after->applied_revision &&
+      before->applied_nonce == after->applied_nonce && before->refused == after->refused) {
+    return;
+  }
+  ViewChanged(entry.key);
+  const bool membership = !before || !after || before->kind != after->kind ||
+                          before->incarnation != after->incarnation ||
+                          before->nonce != after->nonce || before->capacity != after->capacity ||
+                          before->labels != after->labels;
+  if (membership) calculator_.MembersTouched();
+}
+
+void Leader::OnDoc(const wire::Entry& entry) {
+  if (unfit_) return;
+  const bool news = view_.TakeDoc(entry);
+  if (Unfit()) return;
+  if (news && taken_over_) ViewChanged(entry.key);
+}
+
+// The epochs that records tell of must not exceed ours, revisions must not go back, and the streams
+// must be the ones that the term began with.
+bool Leader::Unfit() {
+  if (unfit_) return true;
+  std::string why;
+  if (context_->highest_epoch > term_.epoch) {
+    why = fmt::format("a record tells of epoch {}", context_->highest_epoch);
+  } else if (view_.went_back()) {
+    why = "a revision went backwards: a bucket was recreated or rolled back";
+  } else {
+    return false;
+  }
+  unfit_ = true;
+  calls_.refence(why);
+  return true;
+}
+
+void Leader::ViewChanged(const std::string& id) {
+  if (!taken_over_ || unfit_) return;
+  const WorkerView& worker = view_.workers[id];
+  const bool was_live = worker.heartbeat.live();
+  monitor_.Touched(id);
+  CheckRefusals(id);
+  if (!was_live || worker.condemned) calculator_.MembersTouched();
+  publisher_.Touch();
+}
+
+void Leader::CheckRefusals(const std::string& id) {
+  const WorkerView& worker = view_.workers[id];
+  if (!worker.same_life() || !worker.heartbeat.live()) return;
+  for (const wire::Refusal& refusal : worker.heartbeat.record->refused) {
+    const PartitionIndex p = view_.names.Intern(refusal.partition);
+    const auto at = std::lower_bound(worker.doc.owned.begin(), worker.doc.owned.end(), p);
+    if (at == worker.doc.owned.end() || *at != p) continue;
+    const auto i = static_cast<std::size_t>(at - worker.doc.owned.begin());
+    if (worker.doc.tokens[i] == refusal.token) calculator_.Refused(id, p);
+  }
+}
+
+// ---- taking over
+
+void Leader::OnReady() {
+  if (unfit_ || !heartbeat_watch_.ready() || !doc_watch_.ready()) return;
+  if (!taken_over_) return TakeOver();
+  if (heartbeat_watch_.stream_id() != heartbeat_stream_ ||
+      doc_watch_.stream_id() != assignment_stream_) {
+    unfit_ = true;
+    calls_.refence("a bucket was recreated");
+  }
+}
+
+void Leader::TakeOver() {
+  if (Unfit()) return;
+  taken_over_ = true;
+  view_.ScanDone();
+  heartbeat_stream_ = heartbeat_watch_.stream_id();
+  assignment_stream_ = doc_watch_.stream_id();
+  const bool recreated =
+      !term_.found_absent &&
+      ((term_.heartbeat_stream != 0 && term_.heartbeat_stream != heartbeat_stream_) ||
+       (term_.assignment_stream != 0 && term_.assignment_stream != assignment_stream_));
+  // Without a record of what the streams were, or with other streams than the predecessor's,
+  // somebody may hold what nothing here tells of: until the longest lease is over, nothing is
+  // granted.
+  const bool unknown_past = term_.found_absent || recreated ||
+                            (term_.heartbeat_stream == 0 && term_.assignment_stream == 0);
+  const bool waived = context_->settings.assume_new_group && term_.found_absent;
+  Nanos hold = context_->now;
+  if (unknown_past && !waived && RuleOn(Rule::kFirstGrantWaits)) {
+    hold = context_->now +
+           context_->WithDrift(std::max(view_.LongestLease(), context_->settings.lease));
+  }
+  publisher_.HoldUntil(hold);
+  confirm_at_ = hold;
+  poll_at_ = context_->now + context_->settings.lease / 2;
+  if (recreated && RuleOn(Rule::kFirstGrantWaits)) {
+    monitor_.CondemnEveryone("its bucket was recreated under it");
+  }
+  calculator_.TakeOver();
+  monitor_.Look();
+  for (const auto& [id, worker] : view_.workers) CheckRefusals(id);
+  publisher_.Touch();
+}
+
+// ---- the fallback
+
+// A poll that knows more than the watch proves the watch broken. Asking for the stream's last
+// sequence tells that as well as reading every key would, at the cost of one message.
+void Leader::Poll() {
+  poll_at_ = context_->now + context_->settings.lease / 2;
+  context_->Info(scope_, Bucket::kHeartbeat,
+                 [this](const KvAnswer& a) { OnPoll(heartbeat_watch_, a); });
+  context_->Info(scope_, Bucket::kAssignment, [this](const KvAnswer& a) { OnPoll(doc_watch_, a); });
+}
+
+void Leader::OnPoll(Watch& watch, const KvAnswer& answer) {
+  if (answer.code != KvCode::kOk || unfit_) return;
+  const bool heartbeats = &watch == &heartbeat_watch_;
+  const std::uint64_t known = heartbeats ? heartbeat_stream_ : assignment_stream_;
+  if (answer.stream.stream_id != known) {
+    unfit_ = true;
+    return calls_.refence("a bucket was recreated");
+  }
+  Behind& behind = heartbeats ? heartbeat_behind_ : doc_behind_;
+  if (watch.ready() && answer.stream.last_seq > watch.position() && behind.until == kNever) {
+    behind = {answer.stream.last_seq, context_->now + context_->settings.debounce};
+  }
+}
+
+void Leader::OnTime() {
+  heartbeat_watch_.OnTime();
+  doc_watch_.OnTime();
+  if (unfit_ || !taken_over_) return;
+  for (const auto& [behind, watch] :
+       {std::pair{&heartbeat_behind_, &heartbeat_watch_}, std::pair{&doc_behind_, &doc_watch_}}) {
+    if (context_->now < behind->until) continue;
+    behind->until = kNever;
+    if (watch->ready() && watch->position() < behind->sequence) {
+      context_->Report(Severity::kInfo,
+                       absl::UnavailableError("a watch fell silent; it is rebuilt"));
+      watch->Reopen();
+    }
+  }
+  if (context_->now >= poll_at_) Poll();
+  if (context_->now >= confirm_at_) {
+    confirm_at_ = kNever;
+    calls_.confirm_streams(assignment_stream_, heartbeat_stream_);
+  }
+  const Nanos look = monitor_.NextDeadline();
+  monitor_.OnTime();
+  // A lease that was waited out frees partitions without any message.
+  if (context_->now >= look) publisher_.Touch();
+  calculator_.OnTime();
+  publisher_.OnTime();
+}
+
+Nanos Leader::NextDeadline() const {
+  Nanos next = std::min(heartbeat_watch_.NextDeadline(), doc_watch_.NextDeadline());
+  if (unfit_ || !taken_over_) return next;
+  next = std::min({next, heartbeat_behind_.until, doc_behind_.until, poll_at_, confirm_at_});
+  return std::min(
+      {next, monitor_.NextDeadline(), calculator_.NextDeadline(), publisher_.NextDeadline()});
+}
+
+}  // namespace parti::core

@@ -1,0 +1,80 @@
+// The leader: everything that one term does, from the scan after its fence to its last doc. It
+// lives as long as the term, and forgets all with it.
+#ifndef PARTI_INTERNAL_CORE_LEADER_H_
+#define PARTI_INTERNAL_CORE_LEADER_H_
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "internal/core/calculator.h"
+#include "internal/core/context.h"
+#include "internal/core/group_view.h"
+#include "internal/core/host.h"
+#include "internal/core/monitor.h"
+#include "internal/core/publisher.h"
+#include "internal/core/watch.h"
+
+namespace parti::core {
+
+class Leader {
+ public:
+  // What the leader asks of the election.
+  struct Calls {
+    std::function<void(std::uint64_t assignment, std::uint64_t heartbeat)> confirm_streams;
+    std::function<void(const std::string& why)> refence;
+  };
+
+  Leader(Context* context, const Term& term, Calls calls);
+
+  void SetPartitions(std::shared_ptr<const std::vector<Partition>> partitions) {
+    calculator_.SetPartitions(std::move(partitions));
+  }
+  void RequestRebalance() { calculator_.RequestRebalance(); }
+  void OnStrategyDone(const StrategyDone& done) { calculator_.OnStrategyDone(done); }
+  CalculatorState state() const { return calculator_.state(); }
+
+  void OnTime();
+  Nanos NextDeadline() const;
+
+ private:
+  void OnHeartbeat(const wire::Entry& entry);
+  void OnDoc(const wire::Entry& entry);
+  void OnReady();
+  void TakeOver();
+  void CheckRefusals(const std::string& id);
+  void ViewChanged(const std::string& id);
+  bool Unfit();
+  void Poll();
+  void OnPoll(Watch& watch, const KvAnswer& answer);
+
+  Context* const context_;
+  const Term term_;
+  const Calls calls_;
+  Scope scope_;
+  GroupView view_;
+  Watch heartbeat_watch_;
+  Watch doc_watch_;
+  Monitor monitor_;
+  Calculator calculator_;
+  Publisher publisher_;
+
+  bool taken_over_ = false;
+  bool unfit_ = false;
+  std::uint64_t heartbeat_stream_ = 0;
+  std::uint64_t assignment_stream_ = 0;
+  Nanos confirm_at_ = kNever;
+  Nanos poll_at_ = kNever;
+  // A poll knew more than this watch: it has until then to catch up.
+  struct Behind {
+    std::uint64_t sequence = 0;
+    Nanos until = kNever;
+  };
+  Behind heartbeat_behind_;
+  Behind doc_behind_;
+};
+
+}  // namespace parti::core
+
+#endif  // PARTI_INTERNAL_CORE_LEADER_H_

@@ -1,0 +1,190 @@
+#include "internal/core/monitor.h"
+
+#include <fmt/format.h>
+
+#include "internal/core/rules.h"
+
+namespace parti::core {
+
+using wire::Bucket;
+using wire::KvCode;
+
+Monitor::Monitor(Context* context, GroupView* view, const Term& term,
+                 std::function<void(const std::string&)> changed)
+    : context_(context), view_(view), term_(term), changed_(std::move(changed)) {}
+
+void Monitor::Look() {
+  next_look_ = kNever;
+  for (auto& [id, worker] : view_->workers) {
+    next_look_ = std::min(next_look_, LookAt(id, worker));
+  }
+}
+
+void Monitor::Touched(const std::string& id) {
+  next_look_ = std::min(next_look_, LookAt(id, view_->workers[id]));
+}
+
+void Monitor::OnTime() {
+  if (context_->now >= next_look_) Look();
+}
+
+void Monitor::Condemn(const std::string& id, std::string why) {
+  WorkerView& worker = view_->workers[id];
+  if (worker.condemned) return;
+  worker.condemned = true;
+  worker.condemned_why = std::move(why);
+  Touched(id);
+}
+
+void Monitor::CondemnEveryone(const std::string& why) {
+  for (auto& [id, worker] : view_->workers) {
+    if (worker.heartbeat.live() || worker.heartbeat.unreadable()) {
+      worker.condemned = true;
+      worker.condemned_why = why;
+    }
+  }
+  Look();
+}
+
+// When this worker is to be evicted, and why. kNever: nothing to evict.
+Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
+  const HeartbeatView& heartbeat = worker.heartbeat;
+  const DocView& doc = worker.doc;
+  if (worker.condemned && !heartbeat.left() && !heartbeat.evicted()) {
+    *why = worker.condemned_why;
+    return 0;
+  }
+  // What a doc names holds its partitions until a tombstone says otherwise, also when its heartbeat
+  // is gone or shows something older than the doc.
+  const bool doc_unexplained =
+      (doc.valid && !doc.empty() &&
+       (!heartbeat.record ||
+        (!worker.newer_life() && !worker.same_life() && !heartbeat.evicted()))) ||
+      (worker.doc_blocks() && !heartbeat.left() && !heartbeat.evicted());
+  if (doc_unexplained && !heartbeat.unreadable()) {
+    *why = doc.unreadable ? "its assignment is unreadable"
+                          : "its heartbeat does not show the life that its assignment names";
+    return 0;
+  }
+  if (heartbeat.evicted() && doc.valid && !doc.empty() &&
+      heartbeat.record->incarnation < doc.incarnation) {
+    *why = "its tombstone names an older life than its assignment";
+    return 0;
+  }
+  if (heartbeat.live()) {
+    const Nanos silent =
+        heartbeat.since + context_->WithDrift(heartbeat.record->lease_ms * kMillisecond);
+    *why = "no heartbeat for its lease";
+    const bool held_up = doc.releasing_since != kNever && !worker.acknowledged();
+    const Nanos stuck = held_up ? doc.releasing_since + context_->settings.release_timeout : kNever;
+    if (stuck < silent) *why = "it did not release its partitions within release_timeout";
+    return std::min(silent, stuck);
+  }
+  if (heartbeat.unreadable()) {
+    *why = "its heartbeat is unreadable";
+    return heartbeat.since + context_->WithDrift(view_->LongestLease());
+  }
+  return kNever;
+}
+
+Nanos Monitor::LookAt(const std::string& id, WorkerView& worker) {
+  if (worker.evicting || worker.rereading) return kNever;  // the answer looks again
+  if (worker.acknowledged()) worker.doc.releasing_since = kNever;
+  // An applied doc that the view of the doc doesn't explain: the view may be behind, so the doc is
+  // read again before anything is concluded.
+  if (worker.unexplained() && !worker.condemned && !worker.doc.rereading) Reread(id, worker);
+  std::string why;
+  const Nanos deadline = DeadlineOf(worker, &why);
+  if (deadline != kNever && context_->now >= deadline) {
+    // Rule [5]: a heartbeat older than the doc is read again before it is believed; the tombstone's
+    // compare-and-set is that read, it succeeds only if nothing newer is there.
+    Evict(id, worker, why);
+    return kNever;
+  }
+  const HeartbeatView& heartbeat = worker.heartbeat;
+  if (heartbeat.evicted() && context_->now < heartbeat.lease_over_at) {
+    return heartbeat.lease_over_at;
+  }
+  return deadline;
+}
+
+void Monitor::Evict(const std::string& id, WorkerView& worker, const std::string& why) {
+  const HeartbeatView& heartbeat = worker.heartbeat;
+  wire::Heartbeat tombstone;
+  tombstone.kind = wire::HeartbeatKind::kEvicted;
+  tombstone.lease_ms = context_->settings.lease / kMillisecond;
+  if (heartbeat.record) {
+    tombstone.incarnation = heartbeat.record->incarnation;
+    tombstone.nonce = heartbeat.record->nonce;
+    tombstone.number = heartbeat.record->number;
+    tombstone.lease_ms = heartbeat.record->lease_ms;
+    tombstone.applied_revision = heartbeat.record->applied_revision;
+    tombstone.applied_nonce = heartbeat.record->applied_nonce;
+  } else {
+    tombstone.lease_ms = std::max(tombstone.lease_ms, view_->LongestLease() / kMillisecond);
+  }
+  if (worker.doc.valid && worker.doc.incarnation > tombstone.incarnation) {
+    tombstone.incarnation = worker.doc.incarnation;
+    tombstone.nonce = worker.doc.life_nonce;
+    tombstone.lease_ms = std::max(tombstone.lease_ms, worker.doc.lease_ms);
+  }
+  tombstone.highest_epoch = context_->highest_epoch;
+  tombstone.capacity = 0;
+  tombstone.replaced_revision = heartbeat.revision;
+  tombstone.evicting_epoch = term_.epoch;
+  worker.evicting = true;
+  context_->Report(Severity::kWarning, absl::AbortedError(fmt::format("evicting {}: {}", id, why)));
+  context_->Put(
+      scope_, Bucket::kHeartbeat, id, heartbeat.revision, wire::Encode(tombstone),
+      [this, id, tombstone](const KvAnswer& answer) { OnEvictAnswer(id, tombstone, answer); });
+}
+
+void Monitor::OnEvictAnswer(const std::string& id, const wire::Heartbeat& tombstone,
+                            const KvAnswer& answer) {
+  WorkerView& worker = view_->workers[id];
+  if (answer.code == KvCode::kOk) {
+    worker.evicting = false;
+    view_->TakeHeartbeat(wire::Entry{id, answer.revision, false, wire::Encode(tombstone)});
+    changed_(id);
+    Touched(id);
+    return;
+  }
+  // Not known, or something newer is there: what is there decides.
+  worker.rereading = true;
+  context_->Get(scope_, Bucket::kHeartbeat, id, [this, id](const KvAnswer& a) { OnReread(id, a); });
+}
+
+void Monitor::OnReread(const std::string& id, const KvAnswer& answer) {
+  WorkerView& worker = view_->workers[id];
+  worker.rereading = false;
+  worker.evicting = false;
+  if (answer.code == KvCode::kOk) {
+    if (view_->TakeHeartbeat(answer.entry)) changed_(id);
+  } else if (answer.code == KvCode::kNotFound && worker.heartbeat.revision != 0) {
+    // The key is gone altogether (expired, or removed by hand). The tombstone is then a create.
+    worker.heartbeat = HeartbeatView{0, context_->now, true, std::nullopt, 0};
+    changed_(id);
+  }
+  // Not at once, or an unreachable server would be asked without a pause.
+  next_look_ = std::min(next_look_, context_->now + context_->settings.retry_backoff_max);
+}
+
+void Monitor::Reread(const std::string& id, WorkerView& worker) {
+  worker.doc.rereading = true;
+  context_->Get(scope_, Bucket::kAssignment, id, [this, id](const KvAnswer& answer) {
+    WorkerView& now = view_->workers[id];
+    now.doc.rereading = false;
+    if (answer.code == KvCode::kOk) {
+      if (view_->TakeDoc(answer.entry)) changed_(id);
+    } else if (answer.code != KvCode::kNotFound) {
+      next_look_ = std::min(next_look_, context_->now + context_->settings.retry_backoff_max);
+      return;
+    }
+    if (now.unexplained()) {
+      Condemn(id, "it applied an assignment that no longer exists");
+      changed_(id);
+    }
+  });
+}
+
+}  // namespace parti::core
