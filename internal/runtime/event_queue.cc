@@ -7,15 +7,15 @@
 
 namespace parti::runtime {
 
-void EventQueue::Push(core::Event event) {
+void EventQueue::Push(Incoming incoming) {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
-  events_.push_back(std::move(event));
+  events_.push_back(std::move(incoming));
   // Under the lock: a waiter that takes the event may destroy this queue.
   if (events_.size() == 1) pushed_.notify_one();
 }
 
-std::vector<core::Event> EventQueue::Wait(core::Nanos deadline) {
+std::vector<Incoming> EventQueue::Wait(core::Nanos deadline) {
   std::unique_lock lock(mutex_);
   const auto some = [this] { return !events_.empty() || closed_; };
   if (deadline == core::kNever) {

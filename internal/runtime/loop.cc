@@ -12,29 +12,18 @@
 namespace parti::runtime {
 namespace {
 
-constexpr core::Nanos kConnectBackoffMin = 50 * core::kMillisecond;
-constexpr core::Nanos kConnectBackoffMax = core::kSecond;
 constexpr core::Nanos kListBackoffMin = 200 * core::kMillisecond;
 constexpr core::Nanos kListBackoffMax = 30 * core::kSecond;
 // Core bounds its stop by stop_timeout itself; this is for the loop to give up on core.
 constexpr core::Nanos kStopMargin = 2 * core::kSecond;
 
-bool IsStop(const core::Event& event) { return std::holds_alternative<core::StopRequested>(event); }
+template <typename Kind>
+const Kind* As(const Incoming& incoming) {
+  const core::Event* event = std::get_if<core::Event>(&incoming);
+  return event == nullptr ? nullptr : std::get_if<Kind>(event);
+}
 
 }  // namespace
-
-bool IsFinal(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kInvalidArgument:
-    case absl::StatusCode::kFailedPrecondition:
-    case absl::StatusCode::kPermissionDenied:
-    case absl::StatusCode::kUnauthenticated:
-    case absl::StatusCode::kUnimplemented:
-      return true;
-    default:
-      return false;
-  }
-}
 
 Loop::Loop(core::Settings settings, KvFactory kv_factory, World world)
     : settings_(std::move(settings)), kv_factory_(std::move(kv_factory)), world_(world) {}
@@ -44,48 +33,53 @@ void Loop::Run() {
   End();
 }
 
-// False: stopped meanwhile, or refused.
+// Waits for a server, for as long as it takes. False: stopped meanwhile, or refused. Core begins
+// only after that, because the server says how large a doc may be.
 bool Loop::Connect() {
-  core::Nanos backoff = kConnectBackoffMin;
-  std::string last_error;
-  while (!world_.board->stopping()) {
-    absl::StatusOr<std::unique_ptr<kv::Kv>> kv =
-        kv_factory_([queue = world_.queue](core::Event event) { queue->Push(std::move(event)); });
-    if (kv.ok()) {
-      kv_ = *std::move(kv);
-      settings_.max_doc_bytes = MaxDocBytes(kv_->MaxValueBytes());
-      return true;
-    }
-    if (IsFinal(kv.status())) {
-      Do(core::Report{core::Severity::kFatal, kv.status()});
-      return false;
-    }
-    // Waiting for a server may take hours: say so when the reason changes, not each time.
-    if (std::string error(kv.status().message()); error != last_error) {
-      Do(core::Report{core::Severity::kWarning, kv.status()});
-      last_error = std::move(error);
-    }
-    const std::vector<core::Event> events = world_.queue->Wait(BootNow() + backoff);
-    if (std::any_of(events.begin(), events.end(), IsStop)) return false;
-    backoff = std::min(2 * backoff, kConnectBackoffMax);
+  EventQueue* const queue = world_.queue;
+  absl::StatusOr<std::unique_ptr<kv::Kv>> kv =
+      kv_factory_([queue](core::Event event) { queue->Push(std::move(event)); },
+                  [queue](const absl::Status& status) { queue->Push(KvTrouble{status}); });
+  if (!kv.ok()) {
+    Do(core::Report{core::Severity::kFatal, kv.status()});
+    return false;
   }
-  return false;
+  kv_ = *std::move(kv);
+  while (true) {
+    for (Incoming& incoming : queue->Wait(core::kNever)) {
+      if (As<core::StopRequested>(incoming) != nullptr) return false;
+      if (const KvTrouble* trouble = std::get_if<KvTrouble>(&incoming); trouble != nullptr) {
+        const bool may_pass = absl::IsUnavailable(trouble->status);
+        Do(core::Report{may_pass ? core::Severity::kWarning : core::Severity::kFatal,
+                        trouble->status});
+        if (!may_pass) return false;
+        continue;
+      }
+      before_start_.push_back(std::move(incoming));
+    }
+    const bool connected =
+        std::any_of(before_start_.begin(), before_start_.end(), [](const Incoming& incoming) {
+          const auto* changed = As<core::ConnectionChanged>(incoming);
+          return changed != nullptr && changed->connected;
+        });
+    if (connected) return true;
+  }
 }
 
 void Loop::Work() {
+  settings_.max_doc_bytes = MaxDocBytes(kv_->MaxValueBytes());
   worker_ = std::make_unique<core::Worker>(settings_, &environment_);
   Deliver(core::Start{});
+  for (const Incoming& incoming : std::exchange(before_start_, {})) Take(incoming);
   world_.planner->List();
   while (!stopped_) {
-    const std::vector<core::Event> events =
-        world_.queue->Wait(std::min({worker_->NextDeadline(), stop_deadline_, list_again_at_}));
-    for (const core::Event& event : events) {
-      if (stopped_) return;
-      Deliver(event);
+    for (const Incoming& incoming :
+         world_.queue->Wait(std::min({worker_->NextDeadline(), stop_deadline_, list_again_at_}))) {
+      Take(incoming);
     }
     const core::Nanos now = BootNow();
-    if (!stopped_ && now >= worker_->NextDeadline()) Deliver(core::Tick{});
-    if (!stopped_ && now >= stop_deadline_) OnStopDeadline();
+    if (now >= worker_->NextDeadline()) Deliver(core::Tick{});
+    if (now >= stop_deadline_) OnStopDeadline();
     if (now >= list_again_at_) {
       list_again_at_ = core::kNever;
       world_.planner->List();
@@ -94,8 +88,19 @@ void Loop::Work() {
   }
 }
 
+void Loop::Take(const Incoming& incoming) {
+  if (const KvTrouble* trouble = std::get_if<KvTrouble>(&incoming); trouble != nullptr) {
+    // The worker goes on until its lease ends: it may pass, or somebody may act in time.
+    const bool may_pass = absl::IsUnavailable(trouble->status);
+    Do(core::Report{may_pass ? core::Severity::kWarning : core::Severity::kError, trouble->status});
+    return;
+  }
+  Deliver(std::get<core::Event>(incoming));
+}
+
 void Loop::Deliver(const core::Event& event) {
-  if (IsStop(event) && stop_deadline_ == core::kNever) {
+  if (stopped_) return;
+  if (std::holds_alternative<core::StopRequested>(event)) {
     stop_deadline_ = BootNow() + settings_.stop_timeout + kStopMargin;
   }
   if (std::holds_alternative<core::PartitionsFailed>(event)) OnListingFailed();
@@ -114,6 +119,7 @@ void Loop::OnListingFailed() {
 }
 
 void Loop::OnStopDeadline() {
+  if (stopped_) return;
   Do(core::Report{
       core::Severity::kError,
       absl::DeadlineExceededError(fmt::format(

@@ -26,13 +26,11 @@
 
 namespace parti::runtime {
 
-// Tries once, within a few seconds, to connect. Errors of IsFinal() are the answer to Start; after
-// any other the loop tries again.
-using KvFactory = std::function<absl::StatusOr<std::unique_ptr<kv::Kv>>(kv::Sink)>;
+// Takes what the KV says is wrong; may be called from any thread, and only enqueues.
+using KvTroubleSink = std::function<void(const absl::Status&)>;
 
-// True for errors that another try won't cure: wrong options, missing rights, buckets that don't
-// fit.
-bool IsFinal(const absl::Status& status);
+// Makes a KV that connects in the background and says ConnectionChanged{true} when it can be used.
+using KvFactory = std::function<absl::StatusOr<std::unique_ptr<kv::Kv>>(kv::Sink, KvTroubleSink)>;
 
 class Loop {
  public:
@@ -55,6 +53,7 @@ class Loop {
  private:
   bool Connect();
   void Work();
+  void Take(const Incoming& incoming);
   void Deliver(const core::Event& event);
   void OnStopDeadline();
   void OnListingFailed();
@@ -92,6 +91,7 @@ class Loop {
   std::unique_ptr<kv::Kv> kv_;
   std::unique_ptr<core::Worker> worker_;
   std::vector<core::Effect> effects_;
+  std::vector<Incoming> before_start_;  // came while connecting, with or after the connection
   bool stopped_ = false;
   core::Nanos stop_deadline_ = core::kNever;
   core::Nanos list_again_at_ = core::kNever;

@@ -1,0 +1,41 @@
+// The `parti` command.
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <iostream>
+#include <string>
+
+#include "parti/cli/demo.h"
+#include "parti/cli/worker_command.h"
+
+namespace {
+
+constexpr int kUsageError = 2;
+
+// CLI11 has a number of its own for each kind of mistake; callers want one.
+int Parse(CLI::App& app, int argc, char** argv) {
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? -1 : kUsageError;
+  }
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"Parti: worker processes share out partitions, exclusively, through NATS."};
+  app.name("parti");
+  app.set_version_flag("--version", "parti " PARTI_VERSION);
+  app.require_subcommand(1);
+  app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
+    return "parti: " + std::string(error.what()) + "\nTry: " + failed->get_display_name() +
+           " --help\n";
+  });
+
+  std::function<int()> action;
+  parti::cli::AddWorkerCommand(app, &action);
+  parti::cli::AddDemoCommand(app, &action);
+  if (const int status = Parse(app, argc, argv); status != 0) return status < 0 ? 0 : status;
+  return action();
+}

@@ -1,0 +1,186 @@
+#include "parti/cli/worker_options.h"
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <map>
+#include <string_view>
+#include <utility>
+
+#include "strategies/strategies.h"
+
+namespace parti::cli {
+namespace {
+
+// Keys of the file that are options of the command rather than fields of Config.
+constexpr std::array<std::string_view, 5> kCommandKeys = {"server", "partitions", "strategy",
+                                                          "preset", "events"};
+
+bool IsCommandKey(std::string_view key) {
+  return std::find(kCommandKeys.begin(), kCommandKeys.end(), key) != kCommandKeys.end();
+}
+
+// The file's contents, flat, as text.
+using Values = std::map<std::string, std::string>;
+
+absl::Status Annotate(const absl::Status& status, std::string_view where) {
+  return absl::Status(status.code(), fmt::format("{}: {}", where, std::string(status.message())));
+}
+
+// A map of scalars is what Config::Set takes as "name=value,…".
+absl::StatusOr<std::string> TextOf(const YAML::Node& value) {
+  if (value.IsScalar()) return value.Scalar();
+  if (!value.IsMap()) return absl::InvalidArgumentError("must be a single value");
+  std::string text;
+  for (const auto& pair : value) {
+    if (!pair.first.IsScalar() || !pair.second.IsScalar()) {
+      return absl::InvalidArgumentError("must be a map of single values");
+    }
+    if (!text.empty()) text += ',';
+    text += pair.first.Scalar() + "=" + pair.second.Scalar();
+  }
+  return text;
+}
+
+absl::StatusOr<Values> ParseFile(const std::string& path) {
+  const YAML::Node root = YAML::LoadFile(path);
+  Values values;
+  if (root.IsNull()) return values;
+  if (!root.IsMap()) {
+    return absl::InvalidArgumentError("must be a map of settings, such as `heartbeat_ttl: 4s`");
+  }
+  const std::vector<std::string> fields = Config::FieldNames();
+  for (const auto& pair : root) {
+    const std::string key = pair.first.Scalar();
+    const bool is_field = std::find(fields.begin(), fields.end(), key) != fields.end();
+    if (!is_field && !IsCommandKey(key)) {
+      return absl::InvalidArgumentError(fmt::format("unknown setting '{}'; known are {} and {}",
+                                                    key, fmt::join(kCommandKeys, ", "),
+                                                    fmt::join(fields, ", ")));
+    }
+    absl::StatusOr<std::string> text = TextOf(pair.second);
+    if (!text.ok()) return Annotate(text.status(), key);
+    if (!values.emplace(key, *std::move(text)).second) {
+      return absl::InvalidArgumentError(fmt::format("'{}' is given twice", key));
+    }
+  }
+  return values;
+}
+
+absl::StatusOr<Values> ReadConfigFile(const std::string& path) {
+  if (path.empty()) return Values{};
+  const std::string where = fmt::format("--config {}", path);
+  try {
+    absl::StatusOr<Values> values = ParseFile(path);
+    return values.ok() ? values : Annotate(values.status(), where);
+  } catch (const YAML::BadFile&) {
+    return absl::InvalidArgumentError(
+        fmt::format("{}: can't be read; is the path right, and readable to you?", where));
+  } catch (const YAML::Exception& error) {
+    return absl::InvalidArgumentError(fmt::format("{}: {}", where, error.what()));
+  }
+}
+
+// The command line's word, else the file's.
+std::optional<std::string> Choose(const std::optional<std::string>& argument, const Values& file,
+                                  const std::string& key) {
+  if (argument) return argument;
+  const auto found = file.find(key);
+  if (found == file.end()) return std::nullopt;
+  return found->second;
+}
+
+absl::StatusOr<int> ParsePartitions(const std::string& text) {
+  int count = 0;
+  const char* end = text.data() + text.size();
+  const auto [parsed, error] = std::from_chars(text.data(), end, count);
+  if (error != std::errc() || parsed != end || count < 1 || count > kMaxPartitions) {
+    return absl::InvalidArgumentError(
+        fmt::format("--partitions {}: must be a whole number from 1 to {}", text, kMaxPartitions));
+  }
+  return count;
+}
+
+absl::StatusOr<std::chrono::milliseconds> ParseDelay(std::string_view option,
+                                                     const std::string& text) {
+  // The syntax of Config's durations, by way of a field that allows any.
+  Config scratch;
+  if (absl::Status status = scratch.Set("refusal_backoff", text); !status.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} {}: must be a number with ms, s or m, such as 500ms", option, text));
+  }
+  return scratch.refusal_backoff;
+}
+
+absl::Status ApplySettings(const std::vector<std::string>& settings, Config* config) {
+  for (const std::string& setting : settings) {
+    const std::size_t equals = setting.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return absl::InvalidArgumentError(
+          fmt::format("--set {}: must be name=value, such as --set heartbeat_ttl=4s", setting));
+    }
+    const absl::Status status = config->Set(setting.substr(0, equals), setting.substr(equals + 1));
+    if (!status.ok()) return Annotate(status, fmt::format("--set {}", setting));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Config> ResolveConfig(const WorkerArguments& arguments, const Values& file) {
+  const std::string preset = Choose(arguments.preset, file, "preset").value_or("default");
+  absl::StatusOr<Config> config = Config::Preset(preset);
+  if (!config.ok()) return Annotate(config.status(), fmt::format("--preset {}", preset));
+  for (const auto& [key, value] : file) {
+    if (IsCommandKey(key)) continue;
+    if (absl::Status status = config->Set(key, value); !status.ok()) {
+      return Annotate(status, fmt::format("--config {}", arguments.config_file));
+    }
+  }
+  if (absl::Status status = ApplySettings(arguments.set, &*config); !status.ok()) return status;
+  if (arguments.prefix) config->prefix = *arguments.prefix;
+  if (arguments.identity) config->identity = *arguments.identity;
+  if (absl::Status status = config->Validate(); !status.ok()) return status;
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<WorkerOptions> ResolveWorkerOptions(const WorkerArguments& arguments) {
+  const absl::StatusOr<Values> file = ReadConfigFile(arguments.config_file);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<Config> config = ResolveConfig(arguments, *file);
+  if (!config.ok()) return config.status();
+
+  WorkerOptions options;
+  options.config = *std::move(config);
+  options.server = Choose(arguments.server, *file, "server").value_or(options.server);
+  options.strategy = Choose(arguments.strategy, *file, "strategy").value_or(options.strategy);
+  options.events = Choose(arguments.events, *file, "events").value_or("");
+  if (auto strategy = MakeStrategy(options.strategy); !strategy.ok()) {
+    return Annotate(strategy.status(), fmt::format("--strategy {}", options.strategy));
+  }
+  const std::optional<std::string> partitions = Choose(arguments.partitions, *file, "partitions");
+  if (!partitions) {
+    return absl::InvalidArgumentError(
+        "--partitions is missing; give the number of partitions to share out, the same for every "
+        "worker of the group");
+  }
+  const absl::StatusOr<int> count = ParsePartitions(*partitions);
+  if (!count.ok()) return count.status();
+  options.partitions = *count;
+
+  const auto acquire_delay = ParseDelay("--acquire-delay", arguments.acquire_delay);
+  if (!acquire_delay.ok()) return acquire_delay.status();
+  options.acquire_delay = *acquire_delay;
+  const auto release_delay = ParseDelay("--release-delay", arguments.release_delay);
+  if (!release_delay.ok()) return release_delay.status();
+  options.release_delay = *release_delay;
+
+  if (arguments.verbose) options.log_level = LogLevel::kDebug;
+  if (arguments.quiet) options.log_level = LogLevel::kError;
+  return options;
+}
+
+}  // namespace parti::cli

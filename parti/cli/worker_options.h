@@ -1,0 +1,53 @@
+// What `parti worker` was asked for: from a preset, a YAML file and the command line.
+#ifndef PARTI_CLI_WORKER_OPTIONS_H_
+#define PARTI_CLI_WORKER_OPTIONS_H_
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "parti/config.h"
+#include "parti/logger.h"
+
+namespace parti::cli {
+
+inline constexpr int kMaxPartitions = 1'000'000;
+
+// As typed: what was not given is empty, so that the file may give it.
+struct WorkerArguments {
+  std::optional<std::string> server;
+  std::optional<std::string> prefix;
+  std::optional<std::string> partitions;
+  std::optional<std::string> strategy;
+  std::optional<std::string> preset;
+  std::optional<std::string> identity;
+  std::optional<std::string> events;
+  std::vector<std::string> set;  // name=value
+  std::string config_file;
+  std::string acquire_delay = "0ms";
+  std::string release_delay = "0ms";
+  bool verbose = false;
+  bool quiet = false;
+};
+
+// Ready to run.
+struct WorkerOptions {
+  Config config;
+  std::string server = "nats://127.0.0.1:4222";
+  int partitions = 0;
+  std::string strategy = "consistent-hash";
+  std::string events;  // a file, "-" for standard output, empty for none
+  std::chrono::milliseconds acquire_delay{0};
+  std::chrono::milliseconds release_delay{0};
+  LogLevel log_level = LogLevel::kInfo;
+};
+
+// The preset first, then the file, then --set, then the options of their own name: what comes later
+// wins. InvalidArgument names the value, the limit and the remedy.
+absl::StatusOr<WorkerOptions> ResolveWorkerOptions(const WorkerArguments& arguments);
+
+}  // namespace parti::cli
+
+#endif  // PARTI_CLI_WORKER_OPTIONS_H_
