@@ -106,6 +106,14 @@ class Stage {
                               .lease_left_ms = view.stopped ? 0 : left,
                               .lease_ms = longest_lease_[i]});
     }
+    for (std::size_t i = 0; i < picture.rows.size(); ++i) {
+      if (group_->Running(i)) continue;
+      for (std::size_t j = i + 1; j < picture.rows.size(); ++j) {
+        if (picture.rows[j].label == picture.rows[i].label) {
+          picture.rows[i].status = RowStatus::kReplaced;
+        }
+      }
+    }
     return picture;
   }
 

@@ -3,10 +3,16 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <nlohmann/json.hpp>
 
 namespace parti::cli {
+namespace {
+
+double Round(double value) { return std::round(value * 10) / 10; }
+
+}  // namespace
 
 int CountMoved(const std::vector<Holder>& before, const std::vector<Holder>& after) {
   int moved = 0;
@@ -65,7 +71,7 @@ std::string SummaryJson(const DemoSummary& summary) {
   json["workers"] = summary.workers;
   json["partitions"] = summary.partitions;
   if (!summary.strategy.empty()) json["strategy"] = summary.strategy;
-  json["seconds"] = summary.seconds;
+  json["seconds"] = Round(summary.seconds);
   json["overlaps"] = summary.verdict.overlaps.size();
   json["unowned"] = summary.unowned;
   json["token_regressions"] = summary.verdict.token_regressions.size();
@@ -75,8 +81,8 @@ std::string SummaryJson(const DemoSummary& summary) {
   json["steps"] = nlohmann::ordered_json::array();
   for (const DemoStep& step : summary.steps) {
     nlohmann::ordered_json entry{
-        {"name", step.name}, {"ms", step.ms}, {"moved", step.moved}, {"least", step.least}};
-    if (step.new_leader_ms.has_value()) entry["new_leader_ms"] = *step.new_leader_ms;
+        {"name", step.name}, {"ms", Round(step.ms)}, {"moved", step.moved}, {"least", step.least}};
+    if (step.new_leader_ms.has_value()) entry["new_leader_ms"] = Round(*step.new_leader_ms);
     json["steps"].push_back(std::move(entry));
   }
   if (!summary.failure.empty()) json["failure"] = summary.failure;

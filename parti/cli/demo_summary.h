@@ -32,12 +32,12 @@ struct DemoStep {
 struct DemoSummary {
   int workers = 0;
   int partitions = 0;
-  std::string strategy;
-  std::vector<DemoStep> steps;
+  std::string strategy = {};
+  std::vector<DemoStep> steps = {};
   std::size_t unowned = 0;  // when the story ended, all workers of then living
   Verdict verdict = {};     // over all logs, to their ends
   double seconds = 0;
-  std::string failure;  // why the story broke off; empty: it didn't
+  std::string failure = {};  // why the story broke off; empty: it didn't
 
   // Nothing was owned twice, everything was owned again, the story came to its end.
   bool Ok() const;

@@ -94,6 +94,8 @@ std::string_view StatusText(const DemoRow& row) {
       return "left";
     case RowStatus::kKilled:
       return "killed";
+    case RowStatus::kReplaced:
+      break;
   }
   return "";
 }
@@ -134,6 +136,7 @@ std::string Render(const DemoPicture& picture, TerminalSize size) {
       kReset));
   lines.emplace_back();
   for (std::size_t i = 0; i < picture.rows.size(); ++i) {
+    if (picture.rows[i].status == RowStatus::kReplaced) continue;
     lines.push_back(RowLine(picture, i, grid, wide));
   }
   const auto free = [](const Holder& holder) { return !holder.process.has_value(); };

@@ -13,9 +13,9 @@
 
 namespace parti::cli {
 
-enum class RowStatus { kRuns, kLeaving, kLeft, kKilled };
+enum class RowStatus { kRuns, kLeaving, kLeft, kKilled, kReplaced };
 
-// One worker process.
+// One worker process. Replaced: it ended, and another bears its id now; not shown.
 struct DemoRow {
   std::string label;  // its worker id, or what stands for it before it has one
   RowStatus status = RowStatus::kRuns;
@@ -30,9 +30,9 @@ struct DemoPicture {
   std::uint64_t epoch = 0;
   std::uint64_t version = 0;
   std::vector<DemoRow> rows = {};       // by process number at the observer
-  std::vector<Holder> holders;     // by partition
-  std::vector<std::string> story;  // what happened, oldest first
-  std::string now;                 // what is happening
+  std::vector<Holder> holders = {};     // by partition
+  std::vector<std::string> story = {};  // what happened, oldest first
+  std::string now = {};                 // what is happening
   std::size_t overlaps = 0;
 };
 
