@@ -1,0 +1,147 @@
+#include "parti/config.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "parti/config_fields.h"
+
+namespace parti {
+namespace {
+
+using Millis = Config::Millis;
+
+std::string Show(Millis millis) {
+  return millis.count() % 1000 == 0 ? fmt::format("{}s", millis.count() / 1000)
+                                    : fmt::format("{}ms", millis.count());
+}
+
+// Levenshtein distance: how many characters to insert, remove or change.
+std::size_t EditDistance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), std::size_t{0});
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    std::size_t diagonal = row[0]++;
+    for (std::size_t j = 0; j < b.size(); ++j) {
+      const std::size_t changed = diagonal + (a[i] == b[j] ? 0 : 1);
+      diagonal = row[j + 1];
+      row[j + 1] = std::min({changed, row[j] + 1, row[j + 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+absl::Status UnknownField(std::string_view name) {
+  const auto fields = ConfigFields();
+  const auto nearest = std::min_element(
+      fields.begin(), fields.end(), [&](const ConfigField& a, const ConfigField& b) {
+        return EditDistance(a.name, name) < EditDistance(b.name, name);
+      });
+  const std::size_t close = std::max<std::size_t>(2, nearest->name.size() / 3);
+  if (EditDistance(nearest->name, name) <= close) {
+    return absl::InvalidArgumentError(
+        fmt::format("unknown setting \"{}\": did you mean {}?", name, nearest->name));
+  }
+  return absl::InvalidArgumentError(fmt::format("unknown setting \"{}\": there are {}", name,
+                                                fmt::join(Config::FieldNames(), ", ")));
+}
+
+// A duration that must be at least (or at most) some multiple of another.
+struct Relation {
+  std::string_view field;
+  Millis value;
+  std::string_view other;  // "3 × heartbeat_interval"
+  Millis other_value;
+  Millis bound;
+  std::string_view why;
+};
+
+void RequireAtLeast(const Relation& rule, std::vector<std::string>* broken) {
+  if (rule.value >= rule.bound) return;
+  broken->push_back(fmt::format("{} {} is less than {} {}: raise it to at least {} ({})",
+                                rule.field, Show(rule.value), rule.other, Show(rule.other_value),
+                                Show(rule.bound), rule.why));
+}
+
+void RequireAtMost(const Relation& rule, std::vector<std::string>* broken) {
+  if (rule.value <= rule.bound) return;
+  broken->push_back(fmt::format("{} {} is more than {} {}: lower it to at most {} ({})", rule.field,
+                                Show(rule.value), rule.other, Show(rule.other_value),
+                                Show(rule.bound), rule.why));
+}
+
+Config FastConfig() {
+  Config config;
+  config.heartbeat_interval = Millis(300);
+  config.heartbeat_ttl = Millis(1000);
+  config.election_ttl = Millis(900);
+  config.debounce = Millis(100);
+  config.debounce_cap = Millis(500);
+  config.cold_start_window = Millis(500);
+  config.planned_scale_window = Millis(200);
+  config.rebalance_cooldown = Millis(300);
+  config.release_timeout = Millis(5000);
+  config.refusal_backoff = Millis(2000);
+  config.stop_timeout = Millis(10000);
+  config.request_timeout = Millis(300);
+  return config;
+}
+
+}  // namespace
+
+absl::StatusOr<Config> Config::Preset(std::string_view name) {
+  if (name == "default") return Config();
+  if (name == "fast") return FastConfig();
+  return absl::InvalidArgumentError(
+      fmt::format("unknown preset \"{}\": there are default and fast", name));
+}
+
+absl::Status Config::Set(std::string_view name, std::string_view value) {
+  const ConfigField* field = FindConfigField(name);
+  if (field == nullptr) return UnknownField(name);
+  return field->Parse(value, this);
+}
+
+absl::StatusOr<std::string> Config::Get(std::string_view name) const {
+  const ConfigField* field = FindConfigField(name);
+  if (field == nullptr) return UnknownField(name);
+  return field->Format(*this);
+}
+
+std::vector<std::string> Config::FieldNames() {
+  std::vector<std::string> names;
+  for (const ConfigField& field : ConfigFields()) names.emplace_back(field.name);
+  return names;
+}
+
+absl::Status Config::Validate() const {
+  std::vector<std::string> broken;
+  for (const ConfigField& field : ConfigFields()) {
+    const absl::Status status = field.Check(*this);
+    if (!status.ok()) broken.emplace_back(status.message());
+  }
+  // What is out of range would only make the rules between settings hard to read.
+  if (broken.empty()) {
+    RequireAtLeast({"heartbeat_ttl", heartbeat_ttl, "3 × heartbeat_interval", heartbeat_interval,
+                    3 * heartbeat_interval, "a lease has to outlive two lost heartbeats"},
+                   &broken);
+    RequireAtMost({"request_timeout", request_timeout, "a third of heartbeat_ttl", heartbeat_ttl,
+                   heartbeat_ttl / 3, "an unanswered heartbeat has to be noticed within the lease"},
+                  &broken);
+    RequireAtMost({"request_timeout", request_timeout, "a third of election_ttl", election_ttl,
+                   election_ttl / 3, "an unanswered renewal has to be noticed within the term"},
+                  &broken);
+    RequireAtLeast({"debounce_cap", debounce_cap, "debounce", debounce, debounce,
+                    "the cap bounds the debounce"},
+                   &broken);
+    if (identity_is_exclusive && identity.empty()) {
+      broken.emplace_back(
+          "identity_is_exclusive is true without an identity: set identity, or leave both alone");
+    }
+  }
+  if (broken.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(fmt::format("{}", fmt::join(broken, "\n")));
+}
+
+}  // namespace parti
