@@ -1,0 +1,70 @@
+// A nats-server, worker processes on it, and the observer over their event logs.
+//
+//   Cluster cluster;
+//   const std::size_t a = cluster.Start("a");
+//   cluster.Start("b");
+//   ASSERT_EQ(cluster.AwaitSettled(), "");
+//   cluster.group().Kill(a);
+//   ASSERT_EQ(cluster.AwaitSettled(), "");
+//   EXPECT_EQ(cluster.Finish(), "");
+#ifndef PARTI_TEST_INTEGRATION_CLUSTER_H_
+#define PARTI_TEST_INTEGRATION_CLUSTER_H_
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "parti/cli/event_line.h"
+#include "parti/cli/worker_group.h"
+#include "test/support/support.h"
+
+namespace parti::test {
+
+struct ClusterOptions {
+  int partitions = 12;
+  bool start_server = true;
+  std::vector<std::string> settings = {};  // name=value, for every worker
+};
+
+class Cluster {
+ public:
+  explicit Cluster(const ClusterOptions& options = {});
+
+  // A worker with preset fast; its identity is `name`, unless `settings` say another.
+  std::size_t Start(const std::string& name, const std::vector<std::string>& settings = {});
+
+  // Reads the logs again and again until `condition` holds; "" or why not.
+  std::string Await(const std::function<bool()>& condition);
+
+  // Until everything is owned by exactly the workers that run, and nothing moves. "" or why not.
+  // A worker that ended by itself is a failure.
+  std::string AwaitSettled();
+
+  // Settles, stops all workers in order, and judges all logs to their ends. "" or what was found.
+  std::string Finish();
+
+  // Partition → worker id, now.
+  std::map<std::string, std::string> OwnerIds() const;
+  std::size_t Owned(std::size_t worker) const;
+  // What the worker wrote, as far as it can be read.
+  std::vector<cli::EventLine> Events(std::size_t worker) const;
+
+  NatsServer& server() { return *server_; }
+  cli::WorkerGroup& group() { return *group_; }
+  cli::Observer& observer() { return group_->observer(); }
+  const std::string& prefix() const { return prefix_; }
+
+ private:
+  const std::string prefix_ = "test";
+  std::unique_ptr<TempDir> folder_;
+  std::unique_ptr<NatsServer> server_;
+  std::unique_ptr<cli::WorkerGroup> group_;
+};
+
+}  // namespace parti::test
+
+#endif  // PARTI_TEST_INTEGRATION_CLUSTER_H_
