@@ -50,6 +50,10 @@ class Context {
   std::uint64_t highest_epoch = 0;
   void SawEpoch(std::uint64_t epoch) { highest_epoch = std::max(highest_epoch, epoch); }
 
+  // Our own newest heartbeat sent; the leader record names it.
+  std::uint64_t beat_nonce = 0;
+  std::uint64_t beat_number = 0;
+
   void set_effects(std::vector<Effect>* effects) { effects_ = effects; }
   // Outside of an event (a worker being destroyed) nothing is carried out any more.
   void Emit(Effect effect) {

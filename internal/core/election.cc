@@ -163,6 +163,9 @@ void Election::WriteChallenge() {
   if (record_) {
     term_.assignment_stream = record_->assignment_stream;
     term_.heartbeat_stream = record_->heartbeat_stream;
+    term_.predecessor_nonce = record_->holder_nonce;
+    term_.predecessor_beat = record_->holder_beat;
+    term_.predecessor_seen_at = since_;
   }
   // Until the new leader has made its own picture, its predecessor's streams stay the reference.
   assignment_stream_ = term_.assignment_stream;
@@ -182,6 +185,8 @@ wire::Leader Election::Record() const {
   record.mode = context_->settings.mode;
   record.assignment_stream = assignment_stream_;
   record.heartbeat_stream = heartbeat_stream_;
+  record.holder_nonce = context_->beat_nonce;
+  record.holder_beat = context_->beat_number;
   return record;
 }
 

@@ -66,6 +66,10 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   SawLease(record->lease_ms);
   context_->SawEpoch(std::max(record->highest_epoch, record->evicting_epoch));
   view.record = *std::move(record);
+  if (view.live() && known_nonce_ != 0 && view.record->nonce == known_nonce_ &&
+      view.record->number <= known_number_) {
+    view.since = std::min(view.since, known_since_);
+  }
   if (view.evicted()) NoteTombstone(view, before);
   const bool new_life = !before.record || before.record->incarnation != view.record->incarnation ||
                         before.record->nonce != view.record->nonce;
@@ -127,6 +131,12 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
 void GroupView::NoteUnreadable(WorkerView& worker) {
   if (!worker.doc.unreadable) return;
   worker.unreadable_life = worker.heartbeat.record ? worker.heartbeat.record->incarnation : 0;
+}
+
+void GroupView::KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at) {
+  known_nonce_ = nonce;
+  known_number_ = number;
+  known_since_ = seen_at;
 }
 
 void GroupView::ScanDone() {

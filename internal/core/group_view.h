@@ -126,6 +126,11 @@ class GroupView {
   // `went_back`.
   bool TakeHeartbeat(const wire::Entry& entry);
   bool TakeDoc(const wire::Entry& entry);
+  // Heartbeats of this life up to `number` were sent before `seen_at`: the lease of such a one is
+  // counted from there rather than from its first sight, which spares the failover of a leader one
+  // lease.
+  void KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at);
+
   // The first scan is complete. Until then the order in which docs and heartbeats came means
   // nothing.
   void ScanDone();
@@ -150,6 +155,9 @@ class GroupView {
   void NoteTombstone(HeartbeatView& view, const HeartbeatView& before);
 
   Context* const context_;
+  std::uint64_t known_nonce_ = 0;
+  std::uint64_t known_number_ = 0;
+  Nanos known_since_ = 0;
   Nanos longest_lease_ = 0;
   bool went_back_ = false;
 };

@@ -28,6 +28,11 @@ struct Term {
   // The streams that the predecessor's picture rested on; 0: unknown.
   std::uint64_t assignment_stream = 0;
   std::uint64_t heartbeat_stream = 0;
+  // The predecessor's heartbeats of this life up to this number were sent before the moment when we
+  // received its last record.
+  std::uint64_t predecessor_nonce = 0;
+  std::uint64_t predecessor_beat = 0;
+  Nanos predecessor_seen_at = 0;
 };
 
 class Host {

@@ -28,6 +28,7 @@ Leader::Leader(Context* context, const Term& term, Calls calls)
             unfit_ = true;
             calls_.refence("an assignment that was there has vanished");
           }) {
+  view_.KnowSentBefore(term.predecessor_nonce, term.predecessor_beat, term.predecessor_seen_at);
   // Rule [1]: the fence is written; only now is anything read that this term acts on.
   doc_watch_.Open();
   heartbeat_watch_.Open();

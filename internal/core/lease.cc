@@ -25,6 +25,8 @@ void Lease::Begin(const Life& life, std::uint64_t revision, std::uint64_t number
   read_back_at_ = kNever;
   backoff_.Reset();
   until_ = 0;
+  context_->beat_nonce = life.nonce;
+  context_->beat_number = number;
   acknowledged_ = sent;
   Accepted(revision, number);
 }
@@ -74,6 +76,8 @@ void Lease::Send() {
   const Nanos interval = context_->settings.heartbeat_interval;
   ++number_;
   if (leaving_ && left_number_ == 0) left_number_ = number_;
+  context_->beat_nonce = life_.nonce;
+  context_->beat_number = number_;
   sent_.push_back({number_, context_->now});
   if (sent_.size() > kMaxSent) sent_.pop_front();
   outstanding_ = true;

@@ -207,6 +207,12 @@ absl::StatusOr<Leader> DecodeLeader(std::string_view bytes) {
   inner.Hex("assignment", &leader.assignment_stream);
   inner.Hex("heartbeat", &leader.heartbeat_stream);
   if (!inner.ok()) return inner.status();
+  const json* beat = fields.Object("beat");
+  if (beat == nullptr) return fields.status();
+  FieldReader beat_fields("leader.beat", *beat);
+  beat_fields.Hex("nonce", &leader.holder_nonce);
+  beat_fields.Unsigned("number", &leader.holder_beat);
+  if (!beat_fields.ok()) return beat_fields.status();
   return leader;
 }
 

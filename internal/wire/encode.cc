@@ -141,9 +141,11 @@ std::string Encode(const Leader& record) {
   std::string out = fmt::format(
       FMT_COMPILE("{{\"v\":{},\"epoch\":{},\"nonce\":\"{:016x}\",\"holder\":{},\"renewals\":{},"
                   "\"released\":{},\"mode\":\"{}\",\"streams\":{{\"assignment\":\"{:016x}\","
-                  "\"heartbeat\":\"{:016x}\"}}}}"),
+                  "\"heartbeat\":\"{:016x}\"}},\"beat\":{{\"nonce\":\"{:016x}\","
+                  "\"number\":{}}}}}"),
       kWireVersion, record.epoch, record.nonce, Quoted(record.holder), record.renewals,
-      record.released, ModeName(record.mode), record.assignment_stream, record.heartbeat_stream);
+      record.released, ModeName(record.mode), record.assignment_stream, record.heartbeat_stream,
+      record.holder_nonce, record.holder_beat);
   return Pack(std::move(out));
 }
 

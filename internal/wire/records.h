@@ -37,7 +37,7 @@ std::string_view ModeName(Mode mode);  // "exclusive", "fast"
 // Identifies an operating system process: two equal ones are the same process, and whoever shares
 // boot id and pid namespace with it can tell that it is gone.
 struct ProcessId {
-  std::string boot_id;           // /proc/sys/kernel/random/boot_id; empty: unknown
+  std::string boot_id;              // /proc/sys/kernel/random/boot_id; empty: unknown
   std::uint64_t pid_namespace = 0;  // inode of /proc/self/ns/pid
   std::int64_t pid = 0;
   std::uint64_t start_ticks = 0;  // field 22 of /proc/PID/stat
@@ -66,6 +66,11 @@ struct Leader {
   // that finds another one knows that the bucket was recreated.
   std::uint64_t assignment_stream = 0;
   std::uint64_t heartbeat_stream = 0;
+  // The holder's newest heartbeat sent before this record was: its life's nonce and its number.
+  // Whoever received this record at some moment knows that this heartbeat, and so its lease, began
+  // earlier.
+  std::uint64_t holder_nonce = 0;
+  std::uint64_t holder_beat = 0;
   friend bool operator==(const Leader&, const Leader&) = default;
 };
 
@@ -110,8 +115,8 @@ struct Doc {
   std::uint64_t life_incarnation = 0;
   std::uint64_t life_nonce = 0;
   std::int64_t life_lease_ms = 0;
-  std::vector<OwnedPartition> owned;     // sorted by id
-  std::vector<std::string> releasing;    // sorted; disjoint from owned
+  std::vector<OwnedPartition> owned;   // sorted by id
+  std::vector<std::string> releasing;  // sorted; disjoint from owned
   friend bool operator==(const Doc&, const Doc&) = default;
 };
 

@@ -36,7 +36,9 @@ Leader SomeLeader() {
           .released = false,
           .mode = Mode::kExclusive,
           .assignment_stream = 0x17d0000000000001,
-          .heartbeat_stream = 0};
+          .heartbeat_stream = 0,
+          .holder_nonce = 0xff,
+          .holder_beat = 41};
 }
 
 Heartbeat SomeHeartbeat() {
@@ -109,7 +111,7 @@ TEST(WireGolden, Leader) {
   EXPECT_EQ(Encode(SomeLeader()),
             R"({"v":1,"epoch":3,"nonce":"0123456789abcdef","holder":"worker-0","renewals":12,)"
             R"("released":false,"mode":"exclusive","streams":{"assignment":"17d0000000000001",)"
-            R"("heartbeat":"0000000000000000"}})");
+            R"("heartbeat":"0000000000000000"},"beat":{"nonce":"00000000000000ff","number":41}})");
 }
 
 TEST(WireGolden, Heartbeat) {
