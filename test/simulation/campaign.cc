@@ -1,0 +1,214 @@
+#include "test/simulation/campaign.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <csignal>
+#include <cstdio>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "internal/core/rules.h"
+#include "test/simulation/run.h"
+
+namespace parti::simulation {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+// From this many seeds on, a campaign in which too little happened proves nothing and fails.
+constexpr std::uint64_t kJudgeTallyFrom = 500;
+constexpr std::size_t kHistoryLines = 120;
+
+// For the last words of a run that dies of a failed assertion.
+thread_local std::uint64_t t_seed = 0;
+
+void OnDeath(int signal) {
+  char text[128];
+  const auto end = fmt::format_to_n(text, sizeof(text) - 1,
+                                    "\nseed {} died of signal {}: sim --seed {} --story\n", t_seed,
+                                    signal, t_seed);
+  [[maybe_unused]] const auto ignored = write(STDERR_FILENO, text, end.size);
+  std::signal(signal, SIG_DFL);
+  raise(signal);
+}
+
+struct Sum {
+  std::mutex mutex;
+  Tally tally;
+  std::uint64_t done = 0;
+  std::uint64_t steps = 0;
+  core::Nanos simulated = 0;
+  core::Nanos slowest_settling = 0;
+  std::uint64_t slowest_seed = 0;
+  std::optional<std::uint64_t> failed;  // the lowest
+};
+
+class Campaign {
+ public:
+  explicit Campaign(const CampaignOptions& options) : options_(options), next_(options.first) {}
+
+  int Run() {
+    if (!SwitchOff()) return 2;
+    if (options_.story) return Tell(options_.first, true);
+    std::signal(SIGABRT, OnDeath);
+    std::signal(SIGSEGV, OnDeath);
+    start_ = SteadyClock::now();
+    std::vector<std::thread> threads;
+    for (int i = 0; i < std::max(1, options_.jobs); ++i) {
+      threads.emplace_back([this] { Work(); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    if (isatty(STDOUT_FILENO) != 0) fmt::print("\r\033[K");
+    Summarise();
+    if (sum_.failed) return Tell(*sum_.failed, false);
+    return TooLittleHappened() ? 1 : 0;
+  }
+
+ private:
+  bool SwitchOff() {
+    for (const std::string& name : options_.off) {
+      bool found = false;
+      for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(core::Rule::kCount); ++i) {
+        const auto rule = static_cast<core::Rule>(i);
+        if (core::RuleName(rule) != name) continue;
+#ifdef PARTI_MUTABLE_RULES
+        core::SetRule(rule, false);
+#endif
+        found = true;
+      }
+      if (found) continue;
+      fmt::print(stderr, "no rule is called {}; there are:", name);
+      for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(core::Rule::kCount); ++i) {
+        fmt::print(stderr, " {}", core::RuleName(static_cast<core::Rule>(i)));
+      }
+      fmt::print(stderr, "\n");
+      return false;
+    }
+    return true;
+  }
+
+  void Work() {
+    for (;;) {
+      const std::uint64_t seed = next_.fetch_add(1);
+      if (seed >= options_.first + options_.seeds || failed_.load()) return;
+      t_seed = seed;
+      History history(History::Keep::kHash);
+      const Outcome outcome = RunSeed(seed, &history);
+      Record(seed, outcome);
+    }
+  }
+
+  void Record(std::uint64_t seed, const Outcome& outcome) {
+    const std::lock_guard<std::mutex> lock(sum_.mutex);
+    ++sum_.done;
+    sum_.tally.Add(outcome.tally);
+    sum_.steps += outcome.steps;
+    sum_.simulated += outcome.simulated;
+    if (outcome.settled_after > sum_.slowest_settling) {
+      sum_.slowest_settling = outcome.settled_after;
+      sum_.slowest_seed = seed;
+    }
+    if (outcome.violation) {
+      failed_ = true;
+      sum_.failed = std::min(seed, sum_.failed.value_or(seed));
+    }
+    const auto now = SteadyClock::now();
+    if (isatty(STDOUT_FILENO) != 0 && now - shown_ > std::chrono::milliseconds(200)) {
+      shown_ = now;
+      fmt::print("\r{} of {} seeds, {:.0f} a second ", sum_.done, options_.seeds, Rate());
+      std::fflush(stdout);
+    }
+  }
+
+  double Rate() const {
+    const double seconds = std::chrono::duration<double>(SteadyClock::now() - start_).count();
+    return static_cast<double>(sum_.done) / std::max(seconds, 1e-9);
+  }
+
+  void Summarise() const {
+    fmt::print("{} seeds from {}, {:.0f} a second, {:.1f} simulated hours, {} steps\n", sum_.done,
+               options_.first, Rate(), static_cast<double>(sum_.simulated) / 3.6e12, sum_.steps);
+    const auto print = [this](std::size_t begin, std::size_t end) {
+      std::string line = "  ";
+      for (std::size_t i = begin; i < end; ++i) {
+        const auto count = static_cast<Count>(i);
+        std::string item =
+            fmt::format("{} {}{}", CountName(count), sum_.tally[count], i + 1 < end ? ", " : "");
+        if (line.size() + item.size() > 100) {
+          fmt::print("{}\n", line);
+          line = "  ";
+        }
+        line += item;
+      }
+      fmt::print("{}\n", line);
+    };
+    fmt::print("faults:\n");
+    print(0, kFirstConsequence);
+    fmt::print("what came of them:\n");
+    print(kFirstConsequence, kCounts);
+    fmt::print("slowest to settle: seed {}, {:.1f} s after its last fault\n", sum_.slowest_seed,
+               static_cast<double>(sum_.slowest_settling) / 1e9);
+  }
+
+  bool TooLittleHappened() const {
+    if (options_.seeds < kJudgeTallyFrom) return false;
+    bool too_little = false;
+    for (std::size_t i = 0; i < kCounts; ++i) {
+      const auto count = static_cast<Count>(i);
+      // Nothing at all is expected of these.
+      if (count == Count::kErrorReport || count == Count::kFatalReport) continue;
+      const std::uint64_t floor =
+          i < kFirstConsequence ? options_.seeds / 50 : options_.seeds / 100;
+      if (sum_.tally[count] >= floor) continue;
+      fmt::print("too few to prove anything: {} {}\n", CountName(count), sum_.tally[count]);
+      too_little = true;
+    }
+    return too_little;
+  }
+
+  // The seed once more, with its history kept.
+  int Tell(std::uint64_t seed, bool whole) const {
+    const Scenario scenario = DrawScenario(seed);
+    History history(options_.verbose ? History::Keep::kTraffic : History::Keep::kFacts);
+    const Outcome outcome = simulation::Run(scenario, &history);
+    fmt::print("{}\n", Describe(scenario));
+    const std::vector<History::Line>& lines = history.lines();
+    std::size_t begin = 0;
+    if (!whole && lines.size() > kHistoryLines) {
+      begin = lines.size() - kHistoryLines;
+      fmt::print("… {} lines before\n", begin);
+    }
+    for (std::size_t i = begin; i < lines.size(); ++i) {
+      fmt::print("{}\n", History::Render(lines[i]));
+    }
+    if (!outcome.violation) {
+      fmt::print("seed {} kept every promise; history {:016x}\n", seed, outcome.hash);
+      return 0;
+    }
+    fmt::print("\nseed {} broke a promise at {:.6f} s: {}\n  {}\n", seed,
+               static_cast<double>(outcome.violation->time) / 1e9, outcome.violation->invariant,
+               outcome.violation->what);
+    std::string off;
+    for (const std::string& rule : options_.off) off += fmt::format(" --off {}", rule);
+    fmt::print("replay: sim --seed {} --story{}\n", seed, off);
+    return 1;
+  }
+
+  const CampaignOptions& options_;
+  std::atomic<std::uint64_t> next_;
+  std::atomic<bool> failed_ = false;
+  Sum sum_;
+  SteadyClock::time_point start_;
+  SteadyClock::time_point shown_;
+};
+
+}  // namespace
+
+int RunCampaign(const CampaignOptions& options) { return Campaign(options).Run(); }
+
+}  // namespace parti::simulation

@@ -1,0 +1,26 @@
+// Many seeds, their sum, and the story of the first that fails.
+#ifndef PARTI_TEST_SIMULATION_CAMPAIGN_H_
+#define PARTI_TEST_SIMULATION_CAMPAIGN_H_
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace parti::simulation {
+
+struct CampaignOptions {
+  std::uint64_t first = 1;
+  std::uint64_t seeds = 100;
+  int jobs = 1;
+  bool story = false;
+  bool verbose = false;
+  std::vector<std::string> off;
+};
+
+// Prints what it finds. 0: every seed kept every promise; 1: one didn't, or too little happened;
+// 2: the options make no sense.
+int RunCampaign(const CampaignOptions& options);
+
+}  // namespace parti::simulation
+
+#endif  // PARTI_TEST_SIMULATION_CAMPAIGN_H_

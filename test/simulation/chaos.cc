@@ -1,0 +1,339 @@
+#include "test/simulation/chaos.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace parti::simulation {
+
+using core::kMillisecond;
+using core::kSecond;
+using wire::Bucket;
+
+Chaos::Chaos(World* world)
+    : world_(*world), shared_(world->shared()), random_(world->shared().random.Fork()) {}
+
+void Chaos::Begin() {
+  const Scenario& scenario = shared_.scenario;
+  end_ = scenario.chaos;
+  for (int i = 0; i < scenario.workers; ++i) {
+    shared_.queue.After(random_.Between(0, scenario.start_spread), [this] { StartNew(); });
+  }
+  if (scenario.strike_mean > 0) PlanStrike();
+}
+
+core::Settings Chaos::NewSettings() {
+  const Scenario& scenario = shared_.scenario;
+  core::Settings settings = scenario.settings;
+  if (scenario.leases_differ && random_.Chance(0.5)) {
+    settings.lease =
+        random_.Between(settings.lease / kMillisecond, scenario.lease_max / kMillisecond) *
+        kMillisecond;
+  }
+  if (scenario.capacities_differ) settings.capacity = random_.Int(1, 3);
+  settings.identity_is_exclusive = scenario.identity_is_exclusive;
+  return settings;
+}
+
+void Chaos::StartNew() {
+  World::Birth birth;
+  birth.name = fmt::format("w{}", names_++);
+  birth.settings = NewSettings();
+  if (shared_.scenario.processes_per_host > 1 && random_.Chance(0.6)) {
+    const std::vector<Process*> existing = Existing();
+    if (!existing.empty()) birth.host = existing[random_.Index(existing.size())]->host();
+  }
+  world_.StartProcess(std::move(birth));
+}
+
+std::vector<Process*> Chaos::Existing() const {
+  std::vector<Process*> existing;
+  for (const std::unique_ptr<Process>& process : world_.processes()) {
+    if (process->exists()) existing.push_back(process.get());
+  }
+  return existing;
+}
+
+Process* Chaos::Victim() {
+  std::vector<Process*> running;
+  for (Process* process : Existing()) {
+    if (process->running() && !process->leaving()) running.push_back(process);
+  }
+  if (running.empty()) return nullptr;
+  if (random_.Chance(shared_.scenario.aim_at_leader)) {
+    for (Process* process : running) {
+      if (process->leads()) return process;
+    }
+  }
+  return running[random_.Index(running.size())];
+}
+
+void Chaos::PlanStrike() {
+  shared_.queue.After(random_.Exponential(shared_.scenario.strike_mean), [this] {
+    if (over_ || shared_.now() >= end_) return;
+    double total = 0;
+    for (const double weight : shared_.scenario.weights) total += weight;
+    double dice = random_.Unit() * total;
+    for (std::size_t i = 0; i < kStrikes && total > 0; ++i) {
+      dice -= shared_.scenario.weights[i];
+      if (dice >= 0 || shared_.scenario.weights[i] <= 0) continue;
+      Hit(static_cast<Strike>(i));
+      break;
+    }
+    PlanStrike();
+  });
+}
+
+void Chaos::Hit(Strike strike) {
+  switch (strike) {
+    case Strike::kCrash:
+      return Crash();
+    case Strike::kReboot:
+      return Reboot();
+    case Strike::kPause:
+      return Pause();
+    case Strike::kLeave:
+      return Leave();
+    case Strike::kJoin:
+      return Join();
+    case Strike::kTwin:
+      return Twin();
+    case Strike::kCut:
+      return Cut();
+    case Strike::kOutage:
+      return Outage();
+    case Strike::kFreezeServer:
+      return FreezeServer();
+    case Strike::kStallWatches:
+      if (Process* victim = Victim()) {
+        shared_.tally.Add(Count::kWatchStalled);
+        world_.Note(victim->name(), 70, [] { return std::string("* its watches stall"); });
+        world_.network().StallWatches(*victim);
+      }
+      return;
+    case Strike::kBreakWatches:
+      if (Process* victim = Victim()) {
+        shared_.tally.Add(Count::kWatchBroken);
+        world_.network().BreakWatches(victim);
+      }
+      return;
+    case Strike::kDeleteKey:
+      return DeleteKey();
+    case Strike::kGarbage:
+      return WriteGarbage();
+    case Strike::kWipeOne:
+      return Wipe(false);
+    case Strike::kWipeAll:
+      return Wipe(true);
+    case Strike::kChangePartitions:
+      return ChangePartitions();
+    case Strike::kAskRebalance:
+      if (Process* victim = Victim()) {
+        shared_.tally.Add(Count::kRebalanceAsked);
+        victim->Deliver(core::RebalanceRequested{});
+      }
+      return;
+    case Strike::kCount:
+      return;
+  }
+}
+
+// ---- processes
+
+void Chaos::ReturnLater(Process* gone) {
+  if (!random_.Chance(0.7)) return;
+  const Nanos delay = random_.Chance(0.3) ? random_.Between(0, 200 * kMillisecond)
+                                          : random_.Exponential(3 * kSecond);
+  shared_.queue.After(delay, [this, gone] {
+    if (!over_ && !gone->exists()) world_.Restart(*gone);
+  });
+}
+
+void Chaos::Crash() {
+  Process* victim = Victim();
+  if (victim == nullptr) return;
+  shared_.tally.Add(Count::kCrash);
+  if (random_.Chance(shared_.scenario.mid_step)) {
+    victim->BreakOffNextStep(std::nullopt);
+  } else {
+    victim->Crash();
+  }
+  ReturnLater(victim);
+}
+
+void Chaos::Reboot() {
+  Process* victim = Victim();
+  if (victim == nullptr) return;
+  shared_.tally.Add(Count::kReboot);
+  world_.Reboot(victim->host());
+  ReturnLater(victim);
+}
+
+void Chaos::Pause() {
+  Process* victim = Victim();
+  if (victim == nullptr) return;
+  const Nanos lease = victim->settings().lease;
+  Nanos span = random_.Exponential(lease / 4);
+  if (random_.Chance(0.5)) span = lease / 2 + random_.Between(0, 2 * lease);
+  shared_.tally.Add(span > lease ? Count::kPauseBeyondLease : Count::kPause);
+  if (random_.Chance(shared_.scenario.mid_step)) return victim->BreakOffNextStep(span);
+  victim->Pause();
+  shared_.queue.After(span, [victim] { victim->Resume(); });
+}
+
+void Chaos::Leave() {
+  Process* victim = Victim();
+  if (victim == nullptr || Existing().size() < 2) return;
+  shared_.tally.Add(Count::kLeave);
+  world_.Note(victim->name(), 71, [] { return std::string("* is asked to leave"); });
+  victim->Leave();
+  ReturnLater(victim);
+}
+
+void Chaos::Join() {
+  if (static_cast<int>(Existing().size()) >= shared_.scenario.workers_max) return;
+  shared_.tally.Add(Count::kJoin);
+  StartNew();
+}
+
+// Two processes under one identity, as after a copied configuration file.
+void Chaos::Twin() {
+  Process* victim = Victim();
+  if (victim == nullptr) return;
+  if (static_cast<int>(Existing().size()) >= shared_.scenario.workers_max) return;
+  shared_.tally.Add(Count::kTwin);
+  World::Birth birth;
+  birth.name = victim->name() + "'";
+  birth.identity = victim->settings().identity;
+  birth.host = random_.Chance(0.5) ? victim->host() : -1;
+  birth.settings = victim->settings();
+  world_.StartProcess(std::move(birth));
+}
+
+// ---- the network
+
+void Chaos::Cut() {
+  Process* victim = Victim();
+  if (victim == nullptr) return;
+  shared_.tally.Add(Count::kCut);
+  world_.Note(victim->name(), 72, [] { return std::string("* is cut off"); });
+  world_.network().Cut(victim);
+  shared_.queue.After(random_.Exponential(2 * kSecond), [this, victim] {
+    if (over_) return;
+    world_.Note(victim->name(), 73, [] { return std::string("* is connected again"); });
+    world_.network().Heal(victim);
+  });
+}
+
+void Chaos::Outage() {
+  shared_.tally.Add(Count::kOutage);
+  world_.Note("nats", 74, [] { return std::string("* is down"); });
+  world_.network().Outage(true);
+  shared_.queue.After(random_.Exponential(2 * kSecond), [this] {
+    if (over_) return;
+    world_.Note("nats", 75, [] { return std::string("* is up again"); });
+    world_.network().Outage(false);
+  });
+}
+
+void Chaos::FreezeServer() {
+  shared_.tally.Add(Count::kServerFrozen);
+  world_.Note("nats", 76, [] { return std::string("* freezes"); });
+  world_.network().FreezeServer(true);
+  shared_.queue.After(random_.Exponential(kSecond), [this] {
+    if (over_) return;
+    world_.Note("nats", 77, [] { return std::string("* thaws"); });
+    world_.network().FreezeServer(false);
+  });
+}
+
+// ---- somebody's hand in the buckets
+
+Bucket Chaos::SomeBucket() { return static_cast<Bucket>(random_.Index(wire::kBucketCount)); }
+
+std::string Chaos::SomeKey(Bucket bucket) {
+  const auto& keys = world_.network().stream(bucket).newest();
+  if (keys.empty()) return "";
+  auto key = keys.begin();
+  std::advance(key, random_.Index(keys.size()));
+  return key->first;
+}
+
+void Chaos::DeleteKey() {
+  const Bucket bucket = SomeBucket();
+  const std::string key = SomeKey(bucket);
+  if (key.empty()) return;
+  shared_.tally.Add(Count::kKeyDeleted);
+  world_.Note("somebody", 78,
+              [&] { return fmt::format("* deletes {}/{}", wire::BucketName(bucket), key); });
+  world_.network().Delete(bucket, key);
+}
+
+std::string Chaos::Garbage(Bucket bucket, const std::string& key) {
+  const Stream& stream = world_.network().stream(bucket);
+  const std::uint64_t revision = stream.Revision(key);
+  std::string value = revision == 0 ? "" : stream.At(revision).value;
+  switch (random_.Index(5)) {
+    case 0:
+      return "";
+    case 1:
+      return value.substr(0, random_.Index(value.size() + 1) / 2);
+    case 2:
+      return R"({"v":1})";
+    case 3:
+      return R"([null,{"v":"1"}])";
+    default:
+      for (int i = 0; i < 20; ++i) value += static_cast<char>(random_.Below(256));
+      return value;
+  }
+}
+
+void Chaos::WriteGarbage() {
+  const Bucket bucket = SomeBucket();
+  std::string key = SomeKey(bucket);
+  if (key.empty() || random_.Chance(0.1)) key = fmt::format("worker-{}", random_.Int(0, 12));
+  if (bucket == Bucket::kElection) key = "leader";
+  shared_.tally.Add(Count::kGarbageWritten);
+  world_.Note("somebody", 79, [&] {
+    return fmt::format("* writes garbage into {}/{}", wire::BucketName(bucket), key);
+  });
+  world_.network().Write(bucket, key, Garbage(bucket, key));
+}
+
+void Chaos::WipeBucket(Bucket bucket) {
+  shared_.tally.Add(Count::kBucketWiped);
+  world_.Note("somebody", 80, [&] {
+    return fmt::format("* deletes and recreates the bucket {}", wire::BucketName(bucket));
+  });
+  world_.network().Wipe(bucket);
+}
+
+void Chaos::Wipe(bool all) {
+  // See DrawTampering: no more than one record of a foreign lease may be lost at a time.
+  if (shared_.scenario.leases_differ && wiped_) return;
+  wiped_ = true;
+  if (!all) return WipeBucket(SomeBucket());
+  for (int i = 0; i < wire::kBucketCount; ++i) WipeBucket(static_cast<Bucket>(i));
+}
+
+void Chaos::ChangePartitions() {
+  shared_.tally.Add(Count::kPartitionsChanged);
+  const int now = static_cast<int>(world_.partitions().size());
+  const int count = std::max(1, now + random_.Int(-4, 4));
+  world_.Note("somebody", 81,
+              [&] { return fmt::format("* changes the list to {} partitions", count); });
+  world_.SetPartitions(count);
+}
+
+// ---- the end
+
+void Chaos::End() {
+  over_ = true;
+  world_.Note("faults", 82, [] { return std::string("* are over"); });
+  world_.StopFaults();
+  // A quorum lives, or there would be nothing to see.
+  const auto wanted = static_cast<std::size_t>((shared_.scenario.workers + 1) / 2);
+  while (Existing().size() < wanted) StartNew();
+}
+
+}  // namespace parti::simulation

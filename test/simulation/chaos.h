@@ -1,0 +1,61 @@
+// What goes wrong in a world, and when, drawn from its seed.
+#ifndef PARTI_TEST_SIMULATION_CHAOS_H_
+#define PARTI_TEST_SIMULATION_CHAOS_H_
+
+#include <string>
+#include <vector>
+
+#include "test/simulation/random.h"
+#include "test/simulation/world.h"
+
+namespace parti::simulation {
+
+class Chaos {
+ public:
+  explicit Chaos(World* world);
+
+  // Starts the first workers, then strikes now and then until the scenario's chaos is over.
+  void Begin();
+  // Heals everything, and sees to it that enough workers live.
+  void End();
+
+ private:
+  void PlanStrike();
+  void Hit(Strike strike);
+  Process* Victim();  // running, often the leader; null if there is none
+  std::vector<Process*> Existing() const;
+  core::Settings NewSettings();
+  void StartNew();
+  void ReturnLater(Process* gone);
+
+  void Crash();
+  void Reboot();
+  void Pause();
+  void Leave();
+  void Join();
+  void Twin();
+  void Cut();
+  void Outage();
+  void FreezeServer();
+  void DeleteKey();
+  void WriteGarbage();
+  void Wipe(bool all);
+  void WipeBucket(wire::Bucket bucket);
+  void ChangePartitions();
+
+  std::string Garbage(wire::Bucket bucket, const std::string& key);
+  wire::Bucket SomeBucket();
+  std::string SomeKey(wire::Bucket bucket);
+
+  World& world_;
+  Shared& shared_;
+  Random random_;
+  Nanos end_ = 0;
+  int names_ = 0;
+  bool over_ = false;
+  bool wiped_ = false;
+};
+
+}  // namespace parti::simulation
+
+#endif  // PARTI_TEST_SIMULATION_CHAOS_H_

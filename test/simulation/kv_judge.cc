@@ -1,0 +1,209 @@
+#include "test/simulation/kv_judge.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace parti::simulation {
+
+using wire::Bucket;
+using wire::HeartbeatKind;
+
+std::shared_ptr<SentPut> KvJudge::Sending(int process, Nanos sent, core::KvPut put) {
+  auto record = std::make_shared<SentPut>();
+  record->process = process;
+  record->sent = sent;
+  record->put = std::move(put);
+  const std::string& value = record->put.value;
+  if (record->put.bucket == Bucket::kElection) {
+    if (auto leader = wire::DecodeLeader(value); leader.ok()) record->leader = *std::move(leader);
+  } else if (record->put.bucket == Bucket::kHeartbeat) {
+    if (auto beat = wire::DecodeHeartbeat(value); beat.ok()) record->heartbeat = *std::move(beat);
+    if (record->heartbeat) CheckAcknowledgement(process, *record->heartbeat);
+  } else if (record->put.bucket == Bucket::kAssignment) {
+    if (auto doc = wire::DecodeDoc(value); doc.ok()) record->doc = *std::move(doc);
+    if (record->doc && leader_ && record->doc->epoch < leader_->epoch) {
+      shared_.tally.Add(Count::kDeposedWriteSent);
+    }
+  }
+  const bool readable =
+      record->leader || record->heartbeat || record->doc || record->put.bucket == Bucket::kStableId;
+  if (!readable) {
+    Broken("core writes readable records",
+           fmt::format("{}/{}: {}", wire::BucketName(record->put.bucket), record->put.key, value));
+  }
+  return record;
+}
+
+void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat) {
+  if (heartbeat.kind == HeartbeatKind::kEvicted) return;
+  if (heartbeat.kind == HeartbeatKind::kLeft) {
+    claims_.Acknowledging(process, {}, "says that it left");
+    return;
+  }
+  if (heartbeat.applied_revision == 0) return;
+  // The newest stream that has this revision for this life is meant.
+  const wire::Doc* applied = nullptr;
+  for (auto doc = history_.lower_bound({heartbeat.applied_revision, 0});
+       doc != history_.end() && doc->first.first == heartbeat.applied_revision; ++doc) {
+    if (doc->second->nonce == heartbeat.applied_nonce &&
+        doc->second->life_nonce == heartbeat.nonce) {
+      applied = doc->second.get();
+    }
+  }
+  if (applied == nullptr) {
+    Broken("a heartbeat acknowledges a document that was written",
+           fmt::format("revision {} by epoch nonce {:x}", heartbeat.applied_revision,
+                       heartbeat.applied_nonce));
+    return;
+  }
+  claims_.Acknowledging(process, applied->owned,
+                        fmt::format("acknowledges revision {}", heartbeat.applied_revision));
+}
+
+void KvJudge::Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision) {
+  if (sent.leader) CheckLeader(*sent.leader);
+  if (sent.heartbeat) CheckHeartbeat(sent, *sent.heartbeat);
+  if (sent.doc) CheckDoc(sent, stream_id, revision);
+}
+
+void KvJudge::CheckLeader(const wire::Leader& leader) {
+  const bool change = !leader_ || leader_->nonce != leader.nonce || leader_->epoch != leader.epoch;
+  if (leader_ && (leader.epoch < leader_->epoch || (change && leader.epoch == leader_->epoch))) {
+    Broken("epochs never go down",
+           fmt::format("leader record: epoch {} of {} after epoch {} of {}", leader.epoch,
+                       leader.holder, leader_->epoch, leader_->holder));
+  }
+  // A record that was lost is continued from the documents and heartbeats, unless those were lost
+  // too.
+  const bool remembered = !broken_[static_cast<std::size_t>(Bucket::kAssignment)] &&
+                          !broken_[static_cast<std::size_t>(Bucket::kHeartbeat)];
+  std::uint64_t floor = 0;
+  if (!leader_ && remembered) {
+    for (const auto& [key, seen] : docs_) floor = std::max(floor, seen.doc.epoch);
+  }
+  if (change && leader.epoch < floor) {
+    Broken("a lost epoch is continued from the documents",
+           fmt::format("leader record: epoch {} of {}, but a document bears epoch {}", leader.epoch,
+                       leader.holder, floor));
+  }
+  if (change) {
+    ++leader_changes_;
+    shared_.tally.Add(Count::kLeaderChange);
+  }
+  leader_ = leader;
+  highest_epoch_ = std::max(highest_epoch_, leader.epoch);
+}
+
+void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbeat) {
+  const std::string& key = sent.put.key;
+  const auto last = heartbeats_.find(key);
+  if (last != heartbeats_.end()) {
+    const wire::Heartbeat& before = last->second;
+    const bool same_life = before.nonce == heartbeat.nonce;
+    if (same_life && before.kind != HeartbeatKind::kLive &&
+        heartbeat.kind == HeartbeatKind::kLive) {
+      Broken("a life never writes over its own end",
+             fmt::format("{} (incarnation {}, number {}) after it was over", key,
+                         heartbeat.incarnation, heartbeat.number));
+    }
+    if (!same_life && heartbeat.kind == HeartbeatKind::kLive &&
+        heartbeat.incarnation <= before.incarnation) {
+      Broken("incarnations only rise",
+             fmt::format("{}: {} after {}", key, heartbeat.incarnation, before.incarnation));
+    }
+    if (same_life && heartbeat.kind == HeartbeatKind::kLive) {
+      if (heartbeat.number <= before.number) {
+        Broken("heartbeats are numbered in order",
+               fmt::format("{}: {} after {}", key, heartbeat.number, before.number));
+      }
+      if (heartbeat.applied_revision < before.applied_revision &&
+          !broken_[static_cast<std::size_t>(Bucket::kAssignment)]) {
+        Broken("documents are applied in rising order",
+               fmt::format("{}: {} after {}", key, heartbeat.applied_revision,
+                           before.applied_revision));
+      }
+    }
+  }
+  heartbeats_[key] = heartbeat;
+  if (heartbeat.kind == HeartbeatKind::kEvicted) {
+    shared_.tally.Add(Count::kEviction);
+  } else if (heartbeat.kind == HeartbeatKind::kLeft) {
+    shared_.tally.Add(Count::kLeft);
+  } else {
+    claims_.HeartbeatAccepted(sent.process, heartbeat.incarnation,
+                              sent.sent + heartbeat.lease_ms * core::kMillisecond);
+  }
+}
+
+void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision) {
+  const wire::Doc& doc = *sent.doc;
+  const std::string& key = sent.put.key;
+  ++documents_;
+  if (leader_ && doc.epoch < leader_->epoch) shared_.tally.Add(Count::kDeposedWriteLanded);
+  const auto last = docs_.find(key);
+  if (last != docs_.end()) {
+    const wire::Doc& before = last->second.doc;
+    if (std::pair(doc.epoch, doc.version) < std::pair(before.epoch, before.version)) {
+      Broken("versions never go down", fmt::format("{}: ({}, {}) after ({}, {})", key, doc.epoch,
+                                                   doc.version, before.epoch, before.version));
+    }
+    if (doc.life_incarnation < before.life_incarnation) {
+      Broken("no document is for an older life",
+             fmt::format("{}: incarnation {} after {}", key, doc.life_incarnation,
+                         before.life_incarnation));
+    }
+  }
+  for (const OwnedPartition& owned : doc.owned) {
+    if (std::find(doc.releasing.begin(), doc.releasing.end(), owned.id) != doc.releasing.end()) {
+      Broken("owned and releasing are disjoint", fmt::format("{}: {}", key, owned.id));
+    }
+  }
+  docs_[key] = {doc, revision};
+  history_[{revision, stream_id}] = std::make_shared<const wire::Doc>(doc);
+}
+
+void KvJudge::Planned(int process, const core::RebalanceNote& note) {
+  shared_.tally.Add(Count::kRebalance);
+  const auto [entry, first] = versions_.try_emplace({process, note.epoch}, note.version);
+  if (first) return;
+  if (note.version != entry->second + 1) {
+    Broken("a rebalance raises the version by one",
+           fmt::format("epoch {}: version {} after {}", note.epoch, note.version, entry->second));
+  }
+  entry->second = note.version;
+}
+
+void KvJudge::Tampered(Bucket bucket, const std::string& key) {
+  Forget(bucket);
+  if (bucket == Bucket::kElection) leader_.reset();
+  if (bucket == Bucket::kHeartbeat) heartbeats_.erase(key);
+  if (bucket == Bucket::kAssignment) docs_.erase(key);
+}
+
+void KvJudge::Wiped(Bucket bucket) {
+  Forget(bucket);
+  if (bucket == Bucket::kElection) leader_.reset();
+  if (bucket == Bucket::kHeartbeat) heartbeats_.clear();
+  if (bucket == Bucket::kAssignment) docs_.clear();
+}
+
+// Which promises survive: an id's holder is known from its claim and its heartbeat, an epoch from
+// `leader` and the documents.
+void KvJudge::Forget(Bucket bucket) {
+  broken_[static_cast<std::size_t>(bucket)] = true;
+  if (bucket == Bucket::kStableId || bucket == Bucket::kHeartbeat) claims_.IdsForgotten();
+  if (broken_[static_cast<std::size_t>(Bucket::kElection)] &&
+      broken_[static_cast<std::size_t>(Bucket::kAssignment)]) {
+    claims_.EpochsForgotten();
+  }
+}
+
+void KvJudge::Expired(const std::string& worker) { heartbeats_.erase(worker); }
+
+const wire::Doc* KvJudge::DocOf(const std::string& worker) const {
+  const auto found = docs_.find(worker);
+  return found == docs_.end() ? nullptr : &found->second.doc;
+}
+
+}  // namespace parti::simulation

@@ -1,0 +1,88 @@
+// The promises about what is in the KV: epochs and versions only rise, a life never writes over its
+// own end, nothing is acknowledged that isn't so.
+//
+// A bucket that somebody wiped, and a key that somebody deleted or overwrote by hand, begin anew:
+// what no record tells any more can't be continued. Where epochs live on in another bucket they
+// have to be.
+#ifndef PARTI_TEST_SIMULATION_KV_JUDGE_H_
+#define PARTI_TEST_SIMULATION_KV_JUDGE_H_
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "internal/core/effect.h"
+#include "internal/wire/records.h"
+#include "test/simulation/claim_judge.h"
+#include "test/simulation/shared.h"
+
+namespace parti::simulation {
+
+// A write of core, decoded when it is sent.
+struct SentPut {
+  int process = 0;
+  Nanos sent = 0;  // on the sender's clock
+  core::KvPut put;
+  std::optional<wire::Leader> leader;
+  std::optional<wire::Heartbeat> heartbeat;
+  std::optional<wire::Doc> doc;
+};
+
+class KvJudge {
+ public:
+  KvJudge(Shared* shared, ClaimJudge* claims) : shared_(*shared), claims_(*claims) {}
+
+  std::shared_ptr<SentPut> Sending(int process, Nanos sent, core::KvPut put);
+  // The write was accepted as `revision` of the stream `stream_id`.
+  void Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision);
+  void Planned(int process, const core::RebalanceNote& note);
+
+  // By hand.
+  void Tampered(wire::Bucket bucket, const std::string& key);
+  void Wiped(wire::Bucket bucket);
+  // A heartbeat that grew so old that the bucket's TTL removed it.
+  void Expired(const std::string& worker);
+
+  // The `leader` record as it stands; none if it is absent or was tampered with.
+  const std::optional<wire::Leader>& leader() const { return leader_; }
+  const wire::Doc* DocOf(const std::string& worker) const;
+  std::uint64_t documents() const { return documents_; }  // written so far
+  std::uint64_t leader_changes() const { return leader_changes_; }
+
+ private:
+  struct DocSeen {
+    wire::Doc doc;
+    std::uint64_t revision = 0;
+  };
+
+  void CheckLeader(const wire::Leader& leader);
+  void CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbeat);
+  void CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision);
+  void CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat);
+  void Forget(wire::Bucket bucket);
+  void Broken(std::string invariant, std::string what) {
+    shared_.verdict.Broken(shared_.now(), std::move(invariant), std::move(what));
+  }
+
+  Shared& shared_;
+  ClaimJudge& claims_;
+  std::optional<wire::Leader> leader_;
+  std::uint64_t highest_epoch_ = 0;
+  std::map<std::string, wire::Heartbeat> heartbeats_;
+  std::map<std::string, DocSeen> docs_;
+  // What each document gave its worker, by (revision, stream), for acknowledgements.
+  std::map<std::pair<std::uint64_t, std::uint64_t>, std::shared_ptr<const wire::Doc>> history_;
+  std::map<std::pair<int, std::uint64_t>, std::uint64_t> versions_;  // of (process, epoch)
+  std::array<bool, wire::kBucketCount> broken_{};
+  std::uint64_t documents_ = 0;
+  std::uint64_t leader_changes_ = 0;
+};
+
+}  // namespace parti::simulation
+
+#endif  // PARTI_TEST_SIMULATION_KV_JUDGE_H_

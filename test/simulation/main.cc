@@ -1,0 +1,24 @@
+// sim: runs seeds of the simulated world.
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "test/simulation/campaign.h"
+
+int main(int argc, char** argv) {
+  CLI::App app{
+      "Runs groups of workers in a simulated world, one seed after the other, and judges them."};
+  parti::simulation::CampaignOptions options;
+  app.add_option("--seeds", options.seeds, "how many seeds to run")->capture_default_str();
+  app.add_option("--seed", options.first, "the first of them")->capture_default_str();
+  app.add_flag("--story", options.story, "print the whole history of the seed");
+  app.add_flag("--verbose", options.verbose, "histories show every request and watch event");
+  app.add_option("--off", options.off, "rules of the protocol to switch off")->delimiter(',');
+  app.add_option("--jobs", options.jobs, "how many seeds at a time")->capture_default_str();
+  CLI11_PARSE(app, argc, argv);
+  if (options.story && app.count("--seeds") == 0) options.seeds = 1;
+  return parti::simulation::RunCampaign(options);
+}

@@ -1,0 +1,250 @@
+#include "test/simulation/scenario.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "test/simulation/random.h"
+
+namespace parti::simulation {
+
+using core::kMillisecond;
+using core::kSecond;
+
+std::string_view StrikeName(Strike strike) {
+  switch (strike) {
+    case Strike::kCrash:
+      return "crash";
+    case Strike::kReboot:
+      return "reboot";
+    case Strike::kPause:
+      return "pause";
+    case Strike::kLeave:
+      return "leave";
+    case Strike::kJoin:
+      return "join";
+    case Strike::kTwin:
+      return "twin";
+    case Strike::kCut:
+      return "cut";
+    case Strike::kOutage:
+      return "outage";
+    case Strike::kFreezeServer:
+      return "freeze-server";
+    case Strike::kStallWatches:
+      return "stall-watches";
+    case Strike::kBreakWatches:
+      return "break-watches";
+    case Strike::kDeleteKey:
+      return "delete-key";
+    case Strike::kGarbage:
+      return "garbage";
+    case Strike::kWipeOne:
+      return "wipe-one";
+    case Strike::kWipeAll:
+      return "wipe-all";
+    case Strike::kChangePartitions:
+      return "change-partitions";
+    case Strike::kAskRebalance:
+      return "ask-rebalance";
+    case Strike::kCount:
+      break;
+  }
+  return "?";
+}
+
+namespace {
+
+class Drawing {
+ public:
+  explicit Drawing(std::uint64_t seed) : random_(seed ^ 0x5ce9a7105ce9a710ULL) { s_.seed = seed; }
+
+  Scenario Draw() {
+    DrawGroup();
+    DrawSettings();
+    const double wildness = DrawProfile();
+    if (wildness > 0) {
+      DrawNetwork(wildness);
+      DrawStrikes(wildness);
+      DrawApplication(wildness);
+    }
+    return s_;
+  }
+
+ private:
+  void DrawGroup() {
+    const bool large = random_.Chance(0.02);
+    s_.workers = large ? random_.Int(8, 20) : random_.Int(2, 6);
+    s_.workers_max = s_.workers + random_.Int(1, 3);
+    s_.partitions = large ? random_.Int(20, 200) : random_.Int(1, 20);
+    s_.strategy = random_.Chance(0.5) ? "round-robin" : "consistent-hash";
+    s_.settings.mode = random_.Chance(0.85) ? wire::Mode::kExclusive : wire::Mode::kFast;
+    s_.processes_per_host = random_.Chance(0.3) ? 3 : 1;
+    s_.clocks_drift = random_.Chance(0.8);
+    s_.capacities_differ = random_.Chance(0.2);
+    s_.start_spread = random_.Chance(0.5) ? 0 : random_.Between(0, 5 * kSecond);
+    s_.listing_delay = random_.Between(0, 300 * kMillisecond);
+    s_.identity_is_exclusive = random_.Chance(0.15);
+    // Sometimes barely enough ids for all.
+    s_.settings.max_workers = random_.Chance(0.2) ? s_.workers_max + 2 : 1000;
+  }
+
+  void DrawSettings() {
+    core::Settings& c = s_.settings;
+    c.lease = random_.Between(800, 3'500) * kMillisecond;
+    c.heartbeat_interval = c.lease / random_.Int(3, 5);
+    c.election_ttl = random_.Between(700, 3'000) * kMillisecond;
+    constexpr int kDrifts[] = {0, 10'000, 10'000, 50'000, 200'000};
+    c.drift_ppm = kDrifts[random_.Index(5)];
+    c.debounce = random_.Between(10, 200) * kMillisecond;
+    c.debounce_cap = c.debounce + random_.Between(100, 800) * kMillisecond;
+    c.cold_start_window = random_.Between(0, 3'000) * kMillisecond;
+    c.planned_scale_window = random_.Between(0, 2'000) * kMillisecond;
+    c.emergency_grace_period = random_.Chance(0.5) ? 0 : random_.Between(0, 1'000) * kMillisecond;
+    c.rebalance_cooldown = random_.Between(0, 3'000) * kMillisecond;
+    c.release_timeout = random_.Between(1'000, 5'000) * kMillisecond;
+    c.refusal_backoff = random_.Between(500, 4'000) * kMillisecond;
+    c.stop_timeout = random_.Between(1'000, 6'000) * kMillisecond;
+    c.request_timeout = random_.Between(80, 600) * kMillisecond;
+    s_.leases_differ = random_.Chance(0.2);
+    s_.lease_max = s_.leases_differ ? c.lease * random_.Int(2, 3) : c.lease;
+  }
+
+  double DrawProfile() {
+    const double dice = random_.Unit();
+    s_.chaos = random_.Between(10, 35) * kSecond;
+    if (dice < 0.05) {
+      s_.profile = "still";
+      return 0;
+    }
+    if (dice < 0.30) {
+      s_.profile = "calm";
+      return 0.15;
+    }
+    if (dice < 0.75) {
+      s_.profile = "rough";
+      return 0.5;
+    }
+    s_.profile = "wild";
+    return 1;
+  }
+
+  double Some(double chance, double most) {
+    return random_.Chance(chance) ? random_.Unit() * most : 0;
+  }
+
+  void DrawNetwork(double wildness) {
+    NetworkFaults& n = s_.network;
+    n.latency_min = random_.Between(50, 2'000) * 1'000;
+    n.latency_extra = random_.Between(0, 5'000) * 1'000;
+    n.slow = Some(0.6, 0.1 * wildness);
+    n.slow_mean = random_.Between(5, 400) * kMillisecond;
+    n.lose_request = Some(0.5, 0.06 * wildness);
+    n.lose_answer = Some(0.6, 0.08 * wildness);
+    n.land_late = Some(0.6, 0.06 * wildness);
+    n.late_mean = random_.Between(100, 6'000) * kMillisecond;
+    n.late_max = 20 * kSecond;
+    n.refuse = Some(0.2, 0.03 * wildness);
+    n.partial_scan = Some(0.5, 0.3 * wildness);
+    n.watch_stall = Some(0.4, 0.01 * wildness);
+    n.watch_break = Some(0.4, 0.01 * wildness);
+    n.skip_superseded = Some(0.5, 0.3);
+  }
+
+  void Weigh(Strike strike, double chance, double most) {
+    s_.weights[static_cast<std::size_t>(strike)] = Some(chance, most);
+  }
+
+  void DrawStrikes(double wildness) {
+    s_.strike_mean =
+        static_cast<Nanos>(static_cast<double>(random_.Between(1'000, 4'000)) / (0.3 + wildness)) *
+        kMillisecond;
+    s_.aim_at_leader = random_.Unit() * 0.8;
+    s_.mid_step = Some(0.6, 0.7);
+    Weigh(Strike::kCrash, 0.7, 1);
+    Weigh(Strike::kReboot, 0.2, 0.4);
+    Weigh(Strike::kPause, 0.8, 2);
+    Weigh(Strike::kLeave, 0.6, 0.7);
+    Weigh(Strike::kJoin, 0.7, 0.7);
+    Weigh(Strike::kTwin, s_.identity_is_exclusive ? 0 : 0.15, 0.4);
+    Weigh(Strike::kCut, 0.6, 1);
+    Weigh(Strike::kOutage, 0.3, 0.3);
+    Weigh(Strike::kFreezeServer, 0.3, 0.3);
+    Weigh(Strike::kStallWatches, 0.4, 0.8);
+    Weigh(Strike::kBreakWatches, 0.4, 0.8);
+    Weigh(Strike::kChangePartitions, 0.5, 0.6);
+    Weigh(Strike::kAskRebalance, 0.3, 0.5);
+    DrawTampering();
+  }
+
+  // Somebody's hand in the buckets. Where the records of all leases are lost, nobody can know of a
+  // lease longer than his own; and who vouches for a new group had better have one.
+  void DrawTampering() {
+    s_.settings.assume_new_group = random_.Chance(0.1);
+    if (s_.settings.assume_new_group) return;
+    Weigh(Strike::kDeleteKey, 0.25, 0.5);
+    Weigh(Strike::kGarbage, 0.25, 0.5);
+    Weigh(Strike::kWipeOne, 0.2, 0.3);
+    if (!s_.leases_differ) Weigh(Strike::kWipeAll, 0.12, 0.2);
+  }
+
+  void DrawApplication(double wildness) {
+    HookFaults& h = s_.hooks;
+    h.typical = random_.Between(0, 20) * kMillisecond;
+    h.slow = Some(0.4, 0.2 * wildness);
+    h.slow_mean = random_.Between(50, 1'500) * kMillisecond;
+    h.stuck = Some(0.3, 0.05 * wildness);
+    h.stuck_max = 3 * s_.settings.release_timeout;
+    h.fail_acquire = Some(0.25, 0.2 * wildness);
+    s_.strategy_faults.slow = Some(0.2, 0.2);
+    s_.strategy_faults.slow_mean = 500 * kMillisecond;
+    s_.strategy_faults.fail = Some(0.15, 0.2 * wildness);
+    s_.listing_fails = Some(0.2, 0.3);
+  }
+
+  Scenario s_;
+  Random random_;
+};
+
+double Seconds(Nanos time) { return static_cast<double>(time) / 1e9; }
+
+}  // namespace
+
+Scenario DrawScenario(std::uint64_t seed) { return Drawing(seed).Draw(); }
+
+// The longest chain that calm times may need: the hooks and holds of before end; a dead leader is
+// waited out, who takes over evicts and waits out a lease; ids come free; then the windows, the
+// cooldown and two rounds of revoke and grant, with what was refused coming back.
+Nanos Scenario::SettleBound() const {
+  const core::Settings& c = settings;
+  const Nanos lease = longest_lease() + longest_lease() / 5;
+  return 4 * lease + 6 * c.election_ttl + c.stop_timeout + 2 * c.release_timeout +
+         c.cold_start_window + 3 * c.planned_scale_window + c.emergency_grace_period +
+         3 * c.rebalance_cooldown + 2 * c.refusal_backoff + 20 * c.request_timeout +
+         5 * c.debounce_cap + 10 * kSecond;
+}
+
+Nanos Scenario::QuietTime() const {
+  const core::Settings& c = settings;
+  return 2 * longest_lease() + c.election_ttl + c.rebalance_cooldown + c.refusal_backoff +
+         c.planned_scale_window + c.release_timeout;
+}
+
+std::string Describe(const Scenario& s) {
+  std::string strikes;
+  for (std::size_t i = 0; i < kStrikes; ++i) {
+    if (s.weights[i] > 0) {
+      strikes += fmt::format(" {}", StrikeName(static_cast<Strike>(i)));
+    }
+  }
+  return fmt::format(
+      "seed {}: {}, {} workers (up to {}), {} partitions, {}, mode {}, lease {:.2f} s{}, election "
+      "{:.2f} s, drift {} ppm, request timeout {:.2f} s, {:.0f} s of chaos; strikes:{}",
+      s.seed, s.profile, s.workers, s.workers_max, s.partitions, s.strategy,
+      wire::ModeName(s.settings.mode), Seconds(s.settings.lease),
+      s.leases_differ ? fmt::format(" to {:.2f} s", Seconds(s.lease_max)) : "",
+      Seconds(s.settings.election_ttl), s.settings.drift_ppm, Seconds(s.settings.request_timeout),
+      Seconds(s.chaos), strikes.empty() ? " none" : strikes);
+}
+
+}  // namespace parti::simulation

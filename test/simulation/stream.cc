@@ -1,0 +1,34 @@
+#include "test/simulation/stream.h"
+
+#include <algorithm>
+
+namespace parti::simulation {
+
+std::vector<std::uint64_t> Stream::Scan(std::string_view key, std::uint64_t until) const {
+  std::vector<std::uint64_t> found;
+  for (const auto& [name, newest] : newest_) {
+    if (!key.empty() && name != key) continue;
+    std::uint64_t sequence = newest;
+    if (sequence > until) {  // a scan that lags sees what this one superseded
+      sequence = until;
+      while (sequence > 0 && messages_[sequence - 1].key != name) --sequence;
+    }
+    if (sequence > 0 && !messages_[sequence - 1].gone) found.push_back(sequence);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+void Stream::Expire(Nanos limit) {
+  for (auto entry = newest_.begin(); entry != newest_.end();) {
+    Message& message = messages_[entry->second - 1];
+    if (message.written >= limit) {
+      ++entry;
+      continue;
+    }
+    message.gone = true;
+    entry = newest_.erase(entry);
+  }
+}
+
+}  // namespace parti::simulation

@@ -1,0 +1,200 @@
+#include "test/simulation/world.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "strategies/strategies.h"
+
+namespace parti::simulation {
+
+World::World(const Scenario& scenario, History* history)
+    : shared_(scenario, history),
+      claims_(&shared_),
+      kv_(&shared_, &claims_),
+      network_(&shared_, &kv_),
+      strategy_(MakeStrategy(scenario.strategy).value()) {
+  SetPartitions(scenario.partitions);
+}
+
+World::~World() = default;
+
+Clock World::DrawClock() {
+  const int most = Clock::LargestDeviation(shared_.scenario.settings.drift_ppm);
+  Random& random = shared_.random;
+  if (!shared_.scenario.clocks_drift) return {core::kSecond, 0};
+  // The extremes are where the mistakes are.
+  const int rate =
+      random.Chance(0.5) ? (random.Chance(0.5) ? most : -most) : random.Int(-most, most);
+  return {random.Between(0, 1'000'000) * core::kSecond, rate};
+}
+
+int World::AddHost() {
+  Host host;
+  host.boot_id = fmt::format("boot-{}", hosts_.size());
+  host.pid_namespace = 4'000 + hosts_.size();
+  host.clock = DrawClock();
+  hosts_.push_back(std::move(host));
+  return static_cast<int>(hosts_.size()) - 1;
+}
+
+Process& World::StartProcess(Birth birth) {
+  const int host = birth.host >= 0 ? birth.host : AddHost();
+  Host& machine = hosts_[static_cast<std::size_t>(host)];
+  core::Settings settings = birth.settings.value_or(shared_.scenario.settings);
+  settings.identity = birth.identity.empty() ? birth.name : birth.identity;
+  // Pids come around again; the start time tells two processes apart.
+  settings.process = {machine.boot_id, machine.pid_namespace, machine.next_pid++ % 120,
+                      static_cast<std::uint64_t>(now() / (10 * core::kMillisecond))};
+  const int number = static_cast<int>(processes_.size());
+  claims_.Started(birth.name, machine.clock);
+  processes_.push_back(std::make_unique<Process>(this, number, std::move(birth.name), host,
+                                                 machine.clock, std::move(settings),
+                                                 shared_.random.Bits()));
+  Process* process = processes_.back().get();
+  Note(process->name(), 60, [] { return std::string("* starts"); });
+  process->Start();
+  const Scenario& scenario = shared_.scenario;
+  Nanos delay = scenario.listing_delay;
+  if (shared_.random.Chance(scenario.listing_fails)) {
+    shared_.tally.Add(Count::kListingFailed);
+    shared_.queue.After(delay, [process] {
+      process->Deliver(core::PartitionsFailed{absl::UnavailableError("the source is down")});
+    });
+    delay += core::kSecond;
+  }
+  ListPartitions(process, delay);
+  return *process;
+}
+
+Process& World::Restart(const Process& former) {
+  Birth birth;
+  birth.name = former.name();
+  birth.identity = former.settings().identity;
+  birth.host = former.host();
+  birth.settings = former.settings();
+  shared_.tally.Add(Count::kRestart);
+  return StartProcess(std::move(birth));
+}
+
+void World::Reboot(int host) {
+  for (const std::unique_ptr<Process>& process : processes_) {
+    if (process->host() == host) process->Crash();
+  }
+  Host& machine = hosts_[static_cast<std::size_t>(host)];
+  machine.boot_id = fmt::format("boot-{}-{}", host, ++machine.reboots);
+  machine.clock = DrawClock();
+}
+
+bool World::SameMachine(int host, const wire::ProcessId& process) const {
+  const Host& machine = hosts_[static_cast<std::size_t>(host)];
+  return machine.boot_id == process.boot_id && machine.pid_namespace == process.pid_namespace;
+}
+
+bool World::ProcessExists(int host, const wire::ProcessId& id) const {
+  return std::any_of(processes_.begin(), processes_.end(), [&](const auto& process) {
+    return process->host() == host && process->exists() && process->settings().process == id;
+  });
+}
+
+void World::ListPartitions(Process* process, Nanos delay) {
+  shared_.queue.After(delay,
+                      [this, process] { process->Deliver(core::PartitionsListed{partitions_}); });
+}
+
+void World::SetPartitions(int count) {
+  auto partitions = std::make_shared<std::vector<Partition>>();
+  for (int i = 0; i < count; ++i) partitions->push_back({{"p", std::to_string(i)}, 1});
+  std::sort(partitions->begin(), partitions->end(),
+            [](const Partition& a, const Partition& b) { return a.Id() < b.Id(); });
+  partitions_ = std::move(partitions);
+  const bool at_once = shared_.scenario.strike_mean == 0;
+  for (const std::unique_ptr<Process>& process : processes_) {
+    const Nanos delay = at_once ? 0 : shared_.random.Exponential(500 * core::kMillisecond);
+    ListPartitions(process.get(), shared_.scenario.listing_delay + delay);
+  }
+}
+
+void World::RunUntil(Nanos time) {
+  EventQueue& queue = shared_.queue;
+  while (verdict().good() && !queue.empty() && queue.next_time() <= time) queue.RunNext();
+  if (verdict().good()) queue.AdvanceTo(time);
+}
+
+void World::StopFaults() {
+  Scenario& scenario = shared_.scenario;
+  const Nanos latency = scenario.network.latency_min;
+  scenario.network = NetworkFaults{};
+  scenario.network.latency_min = latency;
+  scenario.hooks.slow = scenario.hooks.stuck = scenario.hooks.fail_acquire = 0;
+  scenario.strategy_faults = StrategyFaults{};
+  network_.HealAll();
+  for (const std::unique_ptr<Process>& process : processes_) process->Resume();
+  faults_over_ = true;
+  shared_.last_fault = std::max(shared_.last_fault, now());
+}
+
+Process* World::Find(const std::string& name) {
+  for (auto process = processes_.rbegin(); process != processes_.rend(); ++process) {
+    if ((*process)->name() == name) return process->get();
+  }
+  return nullptr;
+}
+
+std::optional<std::string> World::Unsettled() const {
+  std::string leaders;
+  int leading = 0;
+  const Process* leader = nullptr;
+  for (const std::unique_ptr<Process>& process : processes_) {
+    if (!process->exists()) continue;
+    if (process->leaving()) return fmt::format("{} has not stopped", process->name());
+    if (!claims_.has_lease(process->number())) {
+      return fmt::format("{} is no member", process->name());
+    }
+    if (!process->leads()) continue;
+    ++leading;
+    leader = process.get();
+    leaders += fmt::format(" {} (epoch {})", process->name(), process->epoch());
+  }
+  if (leading != 1) return fmt::format("{} leaders:{}", leading, leaders);
+  if (!kv_.leader() || kv_.leader()->holder != claims_.worker(leader->number())) {
+    return fmt::format("the leader record names another than {}", leader->name());
+  }
+  for (const Partition& partition : *partitions_) {
+    const std::vector<int> owners = claims_.OwnersOf(partition.Id());
+    if (owners.size() != 1) {
+      return fmt::format("partition {} has {} owners", partition.Id(), owners.size());
+    }
+  }
+  return Unbalanced();
+}
+
+// What the strategies promise: round-robin a difference of at most one per unit of capacity,
+// consistent hashing with bounded loads at most ceil(load_factor × share).
+std::optional<std::string> World::Unbalanced() const {
+  std::int64_t capacity = 0;
+  int owned = 0;
+  for (const std::unique_ptr<Process>& process : processes_) {
+    if (!process->exists()) continue;
+    capacity += process->settings().capacity;
+    owned += claims_.OwnedCount(process->number());
+  }
+  const auto total = static_cast<std::int64_t>(partitions_->size());
+  if (owned != total) return fmt::format("{} partitions are owned, {} exist", owned, total);
+  if (capacity == 0) return std::nullopt;
+  const bool bounded = strategy_->name() == "consistent-hash";
+  for (const std::unique_ptr<Process>& process : processes_) {
+    if (!process->exists()) continue;
+    const std::int64_t share = total * process->settings().capacity;  // × 1 / capacity
+    const std::int64_t least = bounded ? 0 : share / capacity;
+    const std::int64_t most = bounded ? (share * 110 + capacity * 100 - 1) / (capacity * 100)
+                                      : (share + capacity - 1) / capacity;
+    const std::int64_t has = claims_.OwnedCount(process->number());
+    if (has >= least && has <= most) continue;
+    return fmt::format("{} owns {} partitions, not {} to {}", process->name(), has, least, most);
+  }
+  return std::nullopt;
+}
+
+}  // namespace parti::simulation
