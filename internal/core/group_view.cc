@@ -46,10 +46,8 @@ void GroupView::NoteTombstone(HeartbeatView& view, const HeartbeatView& before) 
 bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   WorkerView& worker = workers[entry.key];
   const HeartbeatView before = worker.heartbeat;
-  if (entry.revision <= before.revision) {
-    if (entry.revision < before.revision) went_back_ = true;
-    return false;
-  }
+  // Rule [8]: views only rise; what arrives late changes nothing.
+  if (entry.revision <= before.revision) return false;
   HeartbeatView& view = worker.heartbeat;
   view = HeartbeatView{entry.revision, context_->now, entry.deleted, std::nullopt, 0};
   SawLease(0);
@@ -79,10 +77,7 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
 
 bool GroupView::TakeDoc(const wire::Entry& entry) {
   DocView& view = workers[entry.key].doc;
-  if (entry.revision <= view.revision) {
-    if (entry.revision < view.revision) went_back_ = true;
-    return false;
-  }
+  if (entry.revision <= view.revision) return false;
   DocView next;
   next.revision = entry.revision;
   next.writing = view.writing;

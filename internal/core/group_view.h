@@ -122,8 +122,7 @@ class GroupView {
   PartitionNames names;
   std::map<std::string, WorkerView> workers;
 
-  // Both return whether it was news. Views only rise [8]; a revision that went back is reported by
-  // `went_back`.
+  // Both return whether it was news.
   bool TakeHeartbeat(const wire::Entry& entry);
   bool TakeDoc(const wire::Entry& entry);
   // Heartbeats of this life up to `number` were sent before `seen_at`: the lease of such a one is
@@ -134,7 +133,6 @@ class GroupView {
   // The first scan is complete. Until then the order in which docs and heartbeats came means
   // nothing.
   void ScanDone();
-  bool went_back() const { return went_back_; }
 
   // The longest lease that anything read so far tells of, our own included.
   Nanos LongestLease() const { return longest_lease_; }
@@ -159,7 +157,6 @@ class GroupView {
   std::uint64_t known_number_ = 0;
   Nanos known_since_ = 0;
   Nanos longest_lease_ = 0;
-  bool went_back_ = false;
 };
 
 }  // namespace parti::core

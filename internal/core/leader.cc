@@ -70,20 +70,12 @@ void Leader::OnDoc(const wire::Entry& entry) {
   if (news && taken_over_) ViewChanged(entry.key);
 }
 
-// The epochs that records tell of must not exceed ours, revisions must not go back, and the streams
-// must be the ones that the term began with.
+// The epochs that records tell of must not exceed ours.
 bool Leader::Unfit() {
   if (unfit_) return true;
-  std::string why;
-  if (context_->highest_epoch > term_.epoch) {
-    why = fmt::format("a record tells of epoch {}", context_->highest_epoch);
-  } else if (view_.went_back()) {
-    why = "a revision went backwards: a bucket was recreated or rolled back";
-  } else {
-    return false;
-  }
+  if (context_->highest_epoch <= term_.epoch) return false;
   unfit_ = true;
-  calls_.refence(why);
+  calls_.refence(fmt::format("a record tells of epoch {}", context_->highest_epoch));
   return true;
 }
 

@@ -56,6 +56,10 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
   }
   // What a doc names holds its partitions until a tombstone says otherwise, also when its heartbeat
   // is gone or shows something older than the doc.
+  if (heartbeat.deleted) {
+    *why = "its heartbeat was deleted";
+    return 0;
+  }
   const bool doc_unexplained =
       (doc.valid && !doc.empty() &&
        (!heartbeat.record ||

@@ -231,8 +231,10 @@ void Publisher::Reread(const std::string& id, std::uint64_t expected) {
   context_->Get(scope_, Bucket::kAssignment, id, [this, id, expected](const KvAnswer& answer) {
     DocView& doc = view_->workers[id].doc;
     doc.rereading = false;
+    // Reads are never behind: a revision lower than one that was there before the read was asked
+    // for means that the bucket was wiped or rolled back.
     if (answer.code == KvCode::kNotFound && expected != 0) return vanished_();
-    if (answer.code == KvCode::kOk && answer.entry.revision < doc.revision) return vanished_();
+    if (answer.code == KvCode::kOk && answer.entry.revision < expected) return vanished_();
     if (answer.code == KvCode::kOk && view_->TakeDoc(answer.entry)) return changed_(id);
     step_at_ = std::min(step_at_, backoff_.Next(*context_));
   });
