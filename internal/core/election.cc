@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include "internal/core/rules.h"
+
 namespace parti::core {
 
 using wire::Bucket;
@@ -87,6 +89,7 @@ void Election::Changed() {
   if (!ModeFits()) return;
   const bool ours = record_ && record_->nonce == term_.nonce && record_->epoch == term_.epoch;
   if (role_ == Role::kLeading && !ours) {
+    HoldOff();
     StepDown("another worker took over the leader record");
   } else if (role_ == Role::kScanning) {
     role_ = Role::kCandidate;
@@ -174,6 +177,7 @@ void Election::WriteChallenge() {
   sent_ = context_->now;
   context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(Record()),
                 [this](const KvAnswer& a) { OnChallengeAnswer(a); });
+  if (!RuleOn(Rule::kReadAfterFence)) host_->Elected(term_);
 }
 
 wire::Leader Election::Record() const {
@@ -211,6 +215,7 @@ void Election::OnChallengeReadBack(const KvAnswer& answer) {
     }
   }
   role_ = Role::kCandidate;
+  if (!RuleOn(Rule::kReadAfterFence)) host_->Deposed();
   if (answer.code == KvCode::kOk) {
     if (answer.entry.revision != revision_) View(answer.entry);
   } else if (answer.code == KvCode::kNotFound && revision_ != 0) {
@@ -232,14 +237,14 @@ void Election::Won(std::uint64_t revision) {
   since_ = context_->now;
   context_->SawEpoch(term_.epoch);
   until_ = sent_ + context_->settings.election_ttl;
-  led_since_ = context_->now;
   outstanding_ = false;
   confirm_pending_ = false;
   renewals_sent_.clear();
   backoff_.Reset();
   act_at_ = sent_ + context_->settings.election_ttl / 3;
   act_ = [this] { Renew(); };
-  host_->Elected(term_);
+  // Rule [1]: only now, with the fence written, the new leader begins to read.
+  if (RuleOn(Rule::kReadAfterFence)) host_->Elected(term_);
 }
 
 // ---- leading
@@ -267,7 +272,6 @@ void Election::OnRenewAnswer(const KvAnswer& answer, Nanos sent) {
       until_ = std::max(until_, sent + context_->settings.election_ttl);
       renewals_sent_.clear();
       backoff_.Reset();
-      if (context_->now - led_since_ > 5 * context_->settings.election_ttl) holdoff_level_ = 0;
       return;
     case KvCode::kUnknown:
     case KvCode::kRefused:
@@ -306,7 +310,10 @@ void Election::OnRenewReadBack(const KvAnswer& answer) {
   } else {
     View(answer.entry);
   }
-  if (role_ == Role::kLeading) StepDown("the leader record is no longer ours");
+  if (role_ == Role::kLeading) {
+    HoldOff();
+    StepDown("the leader record is no longer ours");
+  }
 }
 
 void Election::ConfirmStreams(std::uint64_t assignment, std::uint64_t heartbeat) {
@@ -319,6 +326,15 @@ void Election::ConfirmStreams(std::uint64_t assignment, std::uint64_t heartbeat)
 
 // Deposed alive: whoever is deposed again and again waits longer and longer, or two would take
 // turns.
+void Election::HoldOff() {
+  const Nanos ttl = context_->settings.election_ttl;
+  if (context_->now - deposed_at_ > 20 * ttl) holdoff_level_ = 0;
+  deposed_at_ = context_->now;
+  holdoff_level_ = std::min(holdoff_level_ + 1, kMaxHoldoffLevel);
+  const Nanos span = ttl / 4 * (1 << holdoff_level_);
+  holdoff_until_ = context_->now + span / 2 + context_->Jitter(span / 2);
+}
+
 void Election::StepDown(const std::string& why) {
   const std::uint64_t epoch = term_.epoch;
   scope_.Renew();
@@ -326,9 +342,6 @@ void Election::StepDown(const std::string& why) {
   outstanding_ = false;
   act_at_ = kNever;
   term_ = Term{};
-  holdoff_level_ = std::min(holdoff_level_ + 1, kMaxHoldoffLevel);
-  const Nanos span = context_->settings.election_ttl / 4 * (1 << holdoff_level_);
-  holdoff_until_ = context_->now + span / 2 + context_->Jitter(span / 2);
   context_->Report(Severity::kInfo,
                    absl::AbortedError(fmt::format("no longer leader of epoch {}: {}", epoch, why)));
   host_->Deposed();

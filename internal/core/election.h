@@ -67,6 +67,7 @@ class Election {
   void Renew();
   void OnRenewAnswer(const KvAnswer& answer, Nanos sent);
   void OnRenewReadBack(const KvAnswer& answer);
+  void HoldOff();
   void StepDown(const std::string& why);
   wire::Leader Record() const;
 
@@ -88,6 +89,7 @@ class Election {
   Nanos jitter_ = 0;
   int holdoff_level_ = 0;
   Nanos holdoff_until_ = 0;
+  Nanos deposed_at_ = -kNever / 2;
 
   // The scan of a group without a record: for epochs that its other buckets remember.
   std::unique_ptr<Watch> scan_docs_;
@@ -100,7 +102,6 @@ class Election {
   std::uint64_t heartbeat_stream_ = 0;
   Nanos sent_ = 0;
   Nanos until_ = 0;  // no acknowledged renewal past this: stop writing
-  Nanos led_since_ = 0;
   bool outstanding_ = false;
   bool confirm_pending_ = false;  // the streams are to be written with the next renewal
   std::map<std::uint64_t, Nanos> renewals_sent_;
