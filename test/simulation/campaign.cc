@@ -8,6 +8,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdio>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -45,7 +46,8 @@ struct Sum {
   core::Nanos simulated = 0;
   core::Nanos slowest_settling = 0;
   std::uint64_t slowest_seed = 0;
-  std::optional<std::uint64_t> failed;  // the lowest
+  std::optional<std::uint64_t> failed;                       // the lowest
+  std::map<std::string, std::vector<std::uint64_t>> broken;  // invariant -> seeds
 };
 
 class Campaign {
@@ -95,7 +97,8 @@ class Campaign {
   void Work() {
     for (;;) {
       const std::uint64_t seed = next_.fetch_add(1);
-      if (seed >= options_.first + options_.seeds || failed_.load()) return;
+      if (seed >= options_.first + options_.seeds) return;
+      if (failed_.load() && !options_.keep_going) return;
       t_seed = seed;
       History history(History::Keep::kHash);
       const Outcome outcome = RunSeed(seed, &history);
@@ -115,6 +118,7 @@ class Campaign {
     }
     if (outcome.violation) {
       failed_ = true;
+      sum_.broken[outcome.violation->invariant].push_back(seed);
       sum_.failed = std::min(seed, sum_.failed.value_or(seed));
     }
     const auto now = SteadyClock::now();
@@ -151,6 +155,14 @@ class Campaign {
     print(0, kFirstConsequence);
     fmt::print("what came of them:\n");
     print(kFirstConsequence, kCounts);
+    for (const auto& [invariant, seeds] : sum_.broken) {
+      fmt::print("broken in {} seeds, {} …: {}\n", seeds.size(),
+                 fmt::join(seeds.begin(),
+                           seeds.begin() +
+                               static_cast<std::ptrdiff_t>(std::min<std::size_t>(seeds.size(), 6)),
+                           " "),
+                 invariant);
+    }
     fmt::print("slowest to settle: seed {}, {:.1f} s after its last fault\n", sum_.slowest_seed,
                static_cast<double>(sum_.slowest_settling) / 1e9);
   }

@@ -14,6 +14,7 @@ struct CampaignOptions {
   int jobs = 1;
   bool story = false;
   bool verbose = false;
+  bool keep_going = false;  // after a failure, to see which promises break how often
   std::vector<std::string> off;
 };
 

@@ -141,7 +141,7 @@ void Chaos::Hit(Strike strike) {
 // ---- processes
 
 void Chaos::ReturnLater(Process* gone) {
-  if (!random_.Chance(0.7)) return;
+  if (!random_.Chance(0.7) || !returning_.insert(gone).second) return;
   const Nanos delay = random_.Chance(0.3) ? random_.Between(0, 200 * kMillisecond)
                                           : random_.Exponential(3 * kSecond);
   shared_.queue.After(delay, [this, gone] {

@@ -2,6 +2,7 @@
 #ifndef PARTI_TEST_SIMULATION_CHAOS_H_
 #define PARTI_TEST_SIMULATION_CHAOS_H_
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -52,6 +53,7 @@ class Chaos {
   Random random_;
   Nanos end_ = 0;
   int names_ = 0;
+  std::set<const Process*> returning_;  // a process comes back once
   bool over_ = false;
   bool wiped_ = false;
 };

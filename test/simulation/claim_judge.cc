@@ -40,6 +40,9 @@ void ClaimJudge::LifeBegan(int process, const core::LifeBegan& effect) {
            fmt::format("{} began a life as {} with {} claims set", holder.name, effect.worker,
                        holder.claimed.size()));
   }
+  // What the life before left in its hooks is no longer its own to acknowledge.
+  holder.losing.merge(holder.releasing);
+  holder.releasing.clear();
   holder.worker = effect.worker;
   holder.incarnation = effect.incarnation;
   holder.life = ++lives_;
@@ -49,13 +52,14 @@ void ClaimJudge::LifeBegan(int process, const core::LifeBegan& effect) {
 void ClaimJudge::Lease(int process, Nanos until) {
   Holder& holder = holders_[Index(process)];
   const bool lapsed = !Valid(holder);
-  if (shared_.exclusive() &&
-      (holder.backed_incarnation != holder.incarnation || until > holder.backed_until)) {
+  const auto backed = holder.backed_until.find({holder.worker, holder.incarnation});
+  const Nanos limit = backed == holder.backed_until.end() ? holder.clock.At(0) : backed->second;
+  if (shared_.exclusive() && until > limit) {
     Broken("a lease rests on an accepted heartbeat",
            fmt::format("{} ({}, incarnation {}) extended its lease to {:.6f} on its own clock, but "
-                       "its accepted heartbeats carry it to {:.6f} (of incarnation {})",
+                       "its accepted heartbeats carry it to {:.6f}",
                        holder.name, holder.worker, holder.incarnation, Seconds(until),
-                       Seconds(holder.backed_until), holder.backed_incarnation));
+                       Seconds(limit)));
   }
   holder.lease_until = until;
   if (!lapsed || !Valid(holder)) return;
@@ -141,6 +145,7 @@ void ClaimJudge::RunAcquire(int process, const core::RunAcquire& effect) {
 void ClaimJudge::ReleaseDone(int process, const std::vector<OwnedPartition>& partitions) {
   for (const OwnedPartition& owned : partitions) {
     holders_[Index(process)].releasing.erase(Partition(owned.id));
+    holders_[Index(process)].losing.erase(Partition(owned.id));
   }
 }
 
@@ -158,12 +163,10 @@ void ClaimJudge::Stopped(int process) {
   }
 }
 
-void ClaimJudge::HeartbeatAccepted(int process, std::uint64_t incarnation, Nanos until) {
-  Holder& holder = holders_[Index(process)];
-  if (incarnation < holder.backed_incarnation) return;
-  if (incarnation > holder.backed_incarnation) holder.backed_until = 0;
-  holder.backed_incarnation = incarnation;
-  holder.backed_until = std::max(holder.backed_until, until);
+void ClaimJudge::HeartbeatAccepted(int process, const std::string& worker,
+                                   std::uint64_t incarnation, Nanos until) {
+  Nanos& limit = holders_[Index(process)].backed_until[{worker, incarnation}];
+  limit = std::max(limit, until);
 }
 
 void ClaimJudge::Acknowledging(int process, const std::vector<OwnedPartition>& owned,
@@ -268,13 +271,14 @@ void ClaimJudge::CheckToken(int process, int partition) {
   const Holder& holder = holders_[Index(process)];
   const Fate& fate = fates_[Index(partition)];
   const FencingToken& token = holder.claimed.at(partition);
+  if (epochs_forgotten_) return;
   if (fate.life != 0 && fate.life != holder.life && token == fate.token) {
     Broken("no two lives share a fencing token",
            fmt::format("{} claims {} with token {}, which another life held before", holder.name,
                        fate.name, Show(token)));
   }
   // In fast mode a claim may come late, after a successor was granted the partition.
-  if (shared_.exclusive() && !epochs_forgotten_ && token < fate.token) {
+  if (shared_.exclusive() && token < fate.token) {
     Broken("fencing tokens of a partition never go down",
            fmt::format("{} claims {} with token {} after {} was in use", holder.name, fate.name,
                        Show(token), Show(fate.token)));

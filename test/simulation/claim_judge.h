@@ -11,6 +11,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "internal/core/effect.h"
@@ -43,9 +44,10 @@ class ClaimJudge {
   void LostDone(int process, const std::vector<OwnedPartition>& partitions);
   void AcquireFailed(int process, const std::string& partition);
 
-  // A live heartbeat of this process was accepted: it may rely on the lease until `until`, by its
-  // own clock, in the life `incarnation`.
-  void HeartbeatAccepted(int process, std::uint64_t incarnation, Nanos until);
+  // A live heartbeat of this process was accepted: it may rely on the lease until `until`, by its own
+  // clock, in the life that `worker` and `incarnation` name.
+  void HeartbeatAccepted(int process, const std::string& worker, std::uint64_t incarnation,
+                         Nanos until);
   // An acknowledgement (or a `left`) is being sent that says only `owned` is held.
   void Acknowledging(int process, const std::vector<OwnedPartition>& owned, std::string_view what);
   // Records were destroyed that prove which ids are taken, or that carry the highest epoch.
@@ -71,8 +73,8 @@ class ClaimJudge {
     std::uint64_t incarnation = 0;
     std::uint64_t life = 0;  // numbers the lives of the whole world
     Nanos lease_until = 0;
-    std::uint64_t backed_incarnation = 0;
-    Nanos backed_until = 0;
+    // How far accepted heartbeats carry the lease, by worker id and incarnation.
+    std::map<std::pair<std::string, std::uint64_t>, Nanos> backed_until;
     std::map<int, FencingToken> claimed;
     std::set<int> working;    // handed to the application, not yet taken back
     std::set<int> releasing;  // a release hook was asked for and has not returned

@@ -69,7 +69,10 @@ void KvJudge::Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64
 
 void KvJudge::CheckLeader(const wire::Leader& leader) {
   const bool change = !leader_ || leader_->nonce != leader.nonce || leader_->epoch != leader.epoch;
-  if (leader_ && (leader.epoch < leader_->epoch || (change && leader.epoch == leader_->epoch))) {
+  // A challenger that still knows the stream of before a wipe may hit the new one's revision by
+  // chance.
+  if (!election_wiped_ && leader_ &&
+      (leader.epoch < leader_->epoch || (change && leader.epoch == leader_->epoch))) {
     Broken("epochs never go down",
            fmt::format("leader record: epoch {} of {} after epoch {} of {}", leader.epoch,
                        leader.holder, leader_->epoch, leader_->holder));
@@ -82,7 +85,7 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
   if (!leader_ && remembered) {
     for (const auto& [key, seen] : docs_) floor = std::max(floor, seen.doc.epoch);
   }
-  if (change && leader.epoch < floor) {
+  if (change && leader.epoch < floor && !election_wiped_) {
     Broken("a lost epoch is continued from the documents",
            fmt::format("leader record: epoch {} of {}, but a document bears epoch {}", leader.epoch,
                        leader.holder, floor));
@@ -92,7 +95,6 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
     shared_.tally.Add(Count::kLeaderChange);
   }
   leader_ = leader;
-  highest_epoch_ = std::max(highest_epoch_, leader.epoch);
 }
 
 void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbeat) {
@@ -131,7 +133,7 @@ void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbe
   } else if (heartbeat.kind == HeartbeatKind::kLeft) {
     shared_.tally.Add(Count::kLeft);
   } else {
-    claims_.HeartbeatAccepted(sent.process, heartbeat.incarnation,
+    claims_.HeartbeatAccepted(sent.process, key, heartbeat.incarnation,
                               sent.sent + heartbeat.lease_ms * core::kMillisecond);
   }
 }
@@ -183,7 +185,10 @@ void KvJudge::Tampered(Bucket bucket, const std::string& key) {
 
 void KvJudge::Wiped(Bucket bucket) {
   Forget(bucket);
-  if (bucket == Bucket::kElection) leader_.reset();
+  if (bucket == Bucket::kElection) {
+    leader_.reset();
+    election_wiped_ = true;
+  }
   if (bucket == Bucket::kHeartbeat) heartbeats_.clear();
   if (bucket == Bucket::kAssignment) docs_.clear();
 }

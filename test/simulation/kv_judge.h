@@ -72,13 +72,13 @@ class KvJudge {
   Shared& shared_;
   ClaimJudge& claims_;
   std::optional<wire::Leader> leader_;
-  std::uint64_t highest_epoch_ = 0;
   std::map<std::string, wire::Heartbeat> heartbeats_;
   std::map<std::string, DocSeen> docs_;
   // What each document gave its worker, by (revision, stream), for acknowledgements.
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::shared_ptr<const wire::Doc>> history_;
   std::map<std::pair<int, std::uint64_t>, std::uint64_t> versions_;  // of (process, epoch)
   std::array<bool, wire::kBucketCount> broken_{};
+  bool election_wiped_ = false;
   std::uint64_t documents_ = 0;
   std::uint64_t leader_changes_ = 0;
 };
