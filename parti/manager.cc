@@ -66,7 +66,8 @@ absl::StatusOr<std::unique_ptr<Manager>> Manager::Create(ManagerOptions options)
 
 Manager::Manager(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
-Manager::~Manager() = default;
+// While the impl is still whole: hooks may call this Manager until Stop is done.
+Manager::~Manager() { (void)impl_->runtime.Stop(); }
 
 absl::Status Manager::Start(std::chrono::milliseconds timeout) {
   return impl_->runtime.Start(timeout);

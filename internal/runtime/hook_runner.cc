@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "internal/runtime/clock.h"
+#include "internal/runtime/unshared.h"
 
 namespace parti::runtime {
 
@@ -82,7 +83,7 @@ void HookRunner::Acquire(core::RunAcquire acquire) {
                     if (hooks_.on_acquire) {
                       status = Guard("on_acquire", [&] { return hooks_.on_acquire(partition); });
                     }
-                    post_(core::AcquireDone{partition.id, partition.token, std::move(status)});
+                    post_(core::AcquireDone{partition.id, partition.token, Unshared(status)});
                   }});
   }
 }

@@ -8,6 +8,7 @@
 
 #include "internal/runtime/clock.h"
 #include "internal/runtime/settings.h"
+#include "internal/runtime/unshared.h"
 
 namespace parti::runtime {
 namespace {
@@ -37,9 +38,9 @@ void Loop::Run() {
 // only after that, because the server says how large a doc may be.
 bool Loop::Connect() {
   EventQueue* const queue = world_.queue;
-  absl::StatusOr<std::unique_ptr<kv::Kv>> kv =
-      kv_factory_([queue](core::Event event) { queue->Push(std::move(event)); },
-                  [queue](const absl::Status& status) { queue->Push(KvTrouble{status}); });
+  absl::StatusOr<std::unique_ptr<kv::Kv>> kv = kv_factory_(
+      [queue](core::Event event) { queue->Push(std::move(event)); },
+      [queue](const absl::Status& status) { queue->Push(KvTrouble{Unshared(status)}); });
   if (!kv.ok()) {
     Do(core::Report{core::Severity::kFatal, kv.status()});
     return false;

@@ -7,6 +7,7 @@
 
 #include "internal/runtime/clock.h"
 #include "internal/runtime/loop.h"
+#include "internal/runtime/unshared.h"
 
 namespace parti::runtime {
 
@@ -100,8 +101,8 @@ void Loop::Do(const core::Report& report) {
   if (report.severity == core::Severity::kWarning) level = LogLevel::kWarning;
   Log(level, std::string(report.status.message()));
   if (report.severity == core::Severity::kInfo) return;
-  if (report.severity == core::Severity::kFatal) world_.board->SetFatal(report.status);
-  world_.hooks->Error(report.status);
+  if (report.severity == core::Severity::kFatal) world_.board->SetFatal(Unshared(report.status));
+  world_.hooks->Error(Unshared(report.status));
 }
 
 void Loop::Do(const core::RebalanceNote& note) {

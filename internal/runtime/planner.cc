@@ -5,6 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "internal/runtime/unshared.h"
+
 namespace parti::runtime {
 namespace {
 
@@ -67,7 +69,7 @@ absl::StatusOr<std::vector<std::int32_t>> Planner::PlanNow(const core::PlanInput
                               .partitions = partitions,
                               .previous_owner = input.previous_owner});
   });
-  if (!owners.ok()) return owners;
+  if (!owners.ok()) return Unshared(owners.status());
   if (owners->size() != partitions.size()) {
     return absl::InvalidArgumentError(
         fmt::format("{} answered {} owners for {} partitions; it must give one for each, or "

@@ -1,0 +1,509 @@
+// The runtime around core, on a KV in memory: the order of observer, Owns() and hooks, and what
+// becomes of hooks that are slow, stuck or throw; starting and stopping in every order.
+#include "internal/runtime/runtime.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <future>
+#include <mutex>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "test/unit/memory_kv.h"
+
+namespace parti::runtime {
+namespace {
+
+using std::chrono::milliseconds;
+using test::MemoryKv;
+using test::MemoryStore;
+using testing::HasSubstr;
+
+// Generous: for a loaded machine under a sanitizer. A test that passes never waits this long.
+constexpr std::chrono::seconds kDeadline(60);
+
+bool WaitFor(const std::function<bool()>& condition) {
+  const auto end = std::chrono::steady_clock::now() + kDeadline;
+  std::mutex mutex;
+  std::unique_lock lock(mutex);
+  std::condition_variable never_notified;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    never_notified.wait_for(lock, milliseconds(1));
+  }
+  return true;
+}
+
+// What a hook waits for until the test lets it go; at the latest when the test is over.
+class Gate {
+ public:
+  ~Gate() { Open(); }
+  void Open() {
+    if (!opened_.exchange(true)) promise_.set_value();
+  }
+  void Wait() { future_.wait(); }
+
+ private:
+  std::promise<void> promise_;
+  std::shared_future<void> future_{promise_.get_future().share()};
+  std::atomic<bool> opened_{false};
+};
+
+class GivesAllToTheFirst : public AssignmentStrategy {
+ public:
+  std::string_view name() const override { return "first"; }
+  absl::StatusOr<std::vector<std::int32_t>> Assign(const AssignmentInput& input) const override {
+    return std::vector<std::int32_t>(input.partitions.size(), 0);
+  }
+};
+
+// Writes down everything, in order, from hooks and observer alike.
+class Diary {
+ public:
+  void Add(std::string line) {
+    const std::lock_guard lock(mutex_);
+    lines_.push_back(std::move(line));
+  }
+  std::vector<std::string> lines() const {
+    const std::lock_guard lock(mutex_);
+    return lines_;
+  }
+  std::size_t Count(std::string_view text) const {
+    const std::lock_guard lock(mutex_);
+    return static_cast<std::size_t>(
+        std::count_if(lines_.begin(), lines_.end(),
+                      [&](const std::string& line) { return line.find(text) != line.npos; }));
+  }
+  bool Has(std::string_view text) const { return Count(text) > 0; }
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<std::string> lines_;
+};
+
+class DiaryObserver : public OwnershipObserver {
+ public:
+  explicit DiaryObserver(Diary* diary) : diary_(diary) {}
+  void Watch(const Ownership* ownership) { ownership_ = ownership; }
+
+  void OnStarted(std::int64_t, std::string_view worker, std::uint64_t) override {
+    diary_->Add("started " + std::string(worker));
+  }
+  void OnAcquired(std::int64_t, std::uint64_t, std::uint64_t,
+                  std::span<const OwnedPartition> partitions) override {
+    Note("acquired", partitions);
+  }
+  void OnReleased(std::int64_t, std::span<const OwnedPartition> partitions) override {
+    Note("released", partitions);
+  }
+  void OnLost(std::int64_t, std::span<const OwnedPartition> partitions) override {
+    Note("lost", partitions);
+  }
+  void OnLease(std::int64_t now, std::int64_t until) override {
+    if (ownership_ != nullptr && ownership_.load()->lease_until() >= until)
+      diary_->Add("lease used early");
+    ++leases_;
+    until_ = until;
+    if (until <= now) diary_->Add("lease in the past");
+  }
+  void OnStopped(std::int64_t) override { diary_->Add("stopped"); }
+
+  int leases() const { return leases_; }
+  std::int64_t until() const { return until_; }
+
+ private:
+  void Note(const std::string& what, std::span<const OwnedPartition> partitions) {
+    for (const OwnedPartition& partition : partitions) {
+      const bool owns = ownership_ != nullptr && ownership_.load()->Owns(partition.id);
+      diary_->Add(what + " " + partition.id + (owns ? " owned" : ""));
+    }
+  }
+
+  Diary* const diary_;
+  std::atomic<const Ownership*> ownership_{nullptr};
+  std::atomic<int> leases_{0};
+  std::atomic<std::int64_t> until_{0};
+};
+
+class RuntimeTest : public testing::Test {
+ protected:
+  RuntimeTest() {
+    core::Settings& settings = options_.settings;
+    settings.identity = "test";
+    settings.assume_new_group = true;
+    settings.lease = 1500 * core::kMillisecond;
+    settings.heartbeat_interval = 50 * core::kMillisecond;
+    settings.election_ttl = 1500 * core::kMillisecond;
+    settings.cold_start_window = 10 * core::kMillisecond;
+    settings.planned_scale_window = 10 * core::kMillisecond;
+    settings.debounce = 5 * core::kMillisecond;
+    settings.rebalance_cooldown = 10 * core::kMillisecond;
+    settings.refusal_backoff = 3600 * core::kSecond;
+    settings.stop_timeout = 30 * core::kSecond;
+    options_.kv_factory = [this](kv::Sink sink, KvTroubleSink) {
+      return std::make_unique<MemoryKv>(store_, std::move(sink));
+    };
+    options_.source = std::make_shared<StaticPartitionSource>(
+        std::vector<Partition>{{.keys = {"a"}}, {.keys = {"b"}}});
+    options_.strategy = std::make_shared<GivesAllToTheFirst>();
+    options_.observer = observer_;
+    options_.hooks.on_acquire = [this](const OwnedPartition& partition) {
+      diary_.Add("on_acquire " + partition.id + (Owns(partition.id) ? " owned" : ""));
+      return absl::OkStatus();
+    };
+    options_.hooks.on_release = [this](std::span<const OwnedPartition> partitions, milliseconds) {
+      for (const auto& p : partitions) {
+        diary_.Add("on_release " + p.id + (Owns(p.id) ? " owned" : ""));
+      }
+    };
+    options_.hooks.on_lost = [this](std::span<const OwnedPartition> partitions, std::string_view) {
+      for (const auto& p : partitions) {
+        diary_.Add("on_lost " + p.id + (Owns(p.id) ? " owned" : ""));
+      }
+    };
+    options_.hooks.on_error = [this](const absl::Status& status) {
+      diary_.Add("on_error " + std::string(status.message()));
+    };
+  }
+
+  // Hooks ask runtime_ as long as it works.
+  ~RuntimeTest() override {
+    if (runtime_) (void)runtime_->Stop();
+  }
+
+  void Create() {
+    runtime_ = std::make_unique<Runtime>(options_);
+    observer_->Watch(&runtime_->ownership());
+  }
+  absl::Status Start(milliseconds timeout = kDeadline) {
+    Create();
+    return runtime_->Start(timeout);
+  }
+  void StartAndOwn() {
+    ASSERT_TRUE(Start().ok());
+    ASSERT_TRUE(WaitFor([this] { return Owns("a") && Owns("b"); }));
+  }
+  bool Owns(const std::string& id) const { return runtime_->ownership().Owns(id); }
+
+  Diary diary_;
+  std::shared_ptr<DiaryObserver> observer_ = std::make_shared<DiaryObserver>(&diary_);
+  std::shared_ptr<MemoryStore> store_ = std::make_shared<MemoryStore>();
+  RuntimeOptions options_;
+  std::unique_ptr<Runtime> runtime_;
+};
+
+TEST_F(RuntimeTest, OwnsThenReleasesInTheOrderThatIsPromised) {
+  StartAndOwn();
+  ASSERT_TRUE(WaitFor([this] { return diary_.Count("on_acquire") == 2; }));
+  const std::string worker = runtime_->board().life().worker;
+  EXPECT_TRUE(runtime_->board().leader());
+  EXPECT_TRUE(WaitFor([this] { return runtime_->board().assignment().partitions.size() == 2; }));
+  ASSERT_TRUE(runtime_->Stop().ok());
+  EXPECT_EQ(runtime_->board().state(), State::kShutdown);
+  EXPECT_FALSE(Owns("a"));
+  EXPECT_FALSE(runtime_->board().leader());
+  EXPECT_TRUE(runtime_->board().assignment().partitions.empty());
+  EXPECT_THAT(diary_.lines(),
+              testing::ElementsAre("started " + worker, "acquired a", "acquired b",
+                                   "on_acquire a owned", "on_acquire b owned", "on_release a",
+                                   "on_release b", "released a", "released b", "stopped"));
+}
+
+TEST_F(RuntimeTest, WorksWithoutAnyHookOrObserver) {
+  options_.hooks = {};
+  options_.observer = nullptr;
+  ASSERT_NO_FATAL_FAILURE(StartAndOwn());
+  EXPECT_TRUE(runtime_->Stop().ok());
+}
+
+TEST_F(RuntimeTest, ASlowHookDelaysNoHeartbeat) {
+  Gate gate;
+  options_.hooks.on_acquire = [&](const OwnedPartition&) {
+    gate.Wait();
+    return absl::OkStatus();
+  };
+  StartAndOwn();
+  const std::int64_t first = observer_->until();
+  EXPECT_TRUE(WaitFor([&] { return observer_->until() > first + options_.settings.lease; }));
+  EXPECT_TRUE(Owns("a"));
+  EXPECT_FALSE(diary_.Has("lease"));
+  gate.Open();
+  EXPECT_TRUE(runtime_->Stop().ok());
+}
+
+TEST_F(RuntimeTest, AnAcquireHookThatFailsGivesThePartitionBack) {
+  options_.hooks.on_acquire = [](const OwnedPartition& partition) {
+    return partition.id == "a" ? absl::UnavailableError("no room") : absl::OkStatus();
+  };
+  ASSERT_TRUE(Start().ok());
+  ASSERT_TRUE(WaitFor([this] { return diary_.Has("released a"); }));
+  EXPECT_TRUE(WaitFor([this] { return Owns("b") && !Owns("a"); }));
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("no room"); }));
+}
+
+TEST_F(RuntimeTest, WhatHooksThrowIsReportedAndDoesNotStopTheWorker) {
+  options_.hooks.on_acquire = [](const OwnedPartition& partition) -> absl::Status {
+    if (partition.id == "a") throw std::runtime_error("acquire broke");
+    return absl::OkStatus();
+  };
+  options_.hooks.on_release = [](auto, auto) { throw std::runtime_error("release broke"); };
+  options_.hooks.on_state = [](State, State) { throw 7; };
+  ASSERT_TRUE(Start().ok());
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("on_acquire threw: acquire broke"); }));
+  EXPECT_TRUE(WaitFor([this] { return Owns("b") && !Owns("a"); }));
+  EXPECT_TRUE(runtime_->Stop().ok());
+  EXPECT_TRUE(diary_.Has("on_release threw: release broke"));
+  EXPECT_TRUE(diary_.Has("on_state threw"));
+  EXPECT_TRUE(diary_.Has("released b"));
+}
+
+TEST_F(RuntimeTest, ASilentServerEndsTheClaimAtTheLeaseAndALaterOneBeginsANewLife) {
+  StartAndOwn();
+  store_->SwitchOff();
+  ASSERT_TRUE(WaitFor([this] { return !Owns("a"); }));
+  EXPECT_GE(BootNow(), observer_->until());
+  ASSERT_TRUE(WaitFor([this] { return diary_.Has("lost a"); }));
+  store_->SwitchOn();
+  EXPECT_TRUE(WaitFor([this] { return Owns("a") && Owns("b"); }));
+  EXPECT_EQ(diary_.Count("started"), 2U);
+  EXPECT_FALSE(diary_.Has("on_lost a owned"));
+  EXPECT_TRUE(runtime_->Stop().ok());
+}
+
+TEST_F(RuntimeTest, FastModeKeepsItsCachedAssignmentWhileTheServerIsSilent) {
+  options_.settings.mode = wire::Mode::kFast;
+  options_.settings.stop_timeout = 100 * core::kMillisecond;
+  StartAndOwn();
+  store_->SwitchOff();
+  ASSERT_TRUE(WaitFor([this] { return runtime_->board().state() == State::kDegraded; }));
+  const core::Nanos later = BootNow() + options_.settings.lease;
+  ASSERT_TRUE(WaitFor([&] { return BootNow() > later; }));
+  EXPECT_TRUE(Owns("a"));
+}
+
+TEST_F(RuntimeTest, StartWaitsForAServerUntilStop) {
+  options_.kv_factory = [](kv::Sink, KvTroubleSink trouble) {
+    trouble(absl::UnavailableError("no server"));
+    class Nothing : public kv::Kv {
+      void Get(const core::KvGet&) override {}
+      void Put(const core::KvPut&) override {}
+      void Info(const core::KvInfo&) override {}
+      void Open(const core::OpenWatch&) override {}
+      void Close(const core::CloseWatch&) override {}
+      std::size_t MaxValueBytes() const override { return 0; }
+      void Shutdown() override {}
+    };
+    return std::make_unique<Nothing>();
+  };
+  Create();
+  EXPECT_EQ(runtime_->Start(milliseconds(1)).code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("on_error no server"); }));
+  EXPECT_TRUE(runtime_->Stop().ok());
+  EXPECT_EQ(runtime_->board().state(), State::kShutdown);
+  EXPECT_TRUE(diary_.Has("stopped"));
+
+  Create();
+  std::thread stopper([this] { EXPECT_TRUE(runtime_->Stop().ok()); });
+  EXPECT_EQ(runtime_->Start(kDeadline).code(), absl::StatusCode::kCancelled);
+  stopper.join();
+}
+
+TEST_F(RuntimeTest, StartReturnsWhyItIsRefused) {
+  options_.kv_factory = [this](kv::Sink, KvTroubleSink trouble) {
+    trouble(absl::FailedPreconditionError("bucket x keeps 5 revisions"));
+    return std::make_unique<MemoryKv>(store_, [](core::Event) {});
+  };
+  EXPECT_EQ(Start(), absl::FailedPreconditionError("bucket x keeps 5 revisions"));
+  EXPECT_TRUE(WaitFor([this] { return runtime_->board().state() == State::kShutdown; }));
+  EXPECT_TRUE(runtime_->Stop().ok());
+
+  options_.kv_factory = [](kv::Sink, KvTroubleSink) {
+    return absl::StatusOr<std::unique_ptr<kv::Kv>>(absl::InvalidArgumentError("bad url"));
+  };
+  EXPECT_EQ(Start(), absl::InvalidArgumentError("bad url"));
+}
+
+TEST_F(RuntimeTest, StartsOnce) {
+  StartAndOwn();
+  EXPECT_EQ(runtime_->Start(kDeadline).code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(runtime_->Stop().ok());
+  EXPECT_EQ(runtime_->Start(kDeadline).code(), absl::StatusCode::kFailedPrecondition);
+}
+
+TEST_F(RuntimeTest, StopBeforeStart) {
+  Create();
+  EXPECT_TRUE(runtime_->Stop().ok());
+  EXPECT_EQ(runtime_->board().state(), State::kShutdown);
+  EXPECT_EQ(runtime_->Start(kDeadline).code(), absl::StatusCode::kCancelled);
+}
+
+TEST_F(RuntimeTest, StopFromAHookIsRefused) {
+  std::promise<absl::Status> answered;
+  options_.hooks.on_acquire = [&](const OwnedPartition& partition) {
+    if (partition.id == "a") answered.set_value(runtime_->Stop());
+    return absl::OkStatus();
+  };
+  StartAndOwn();
+  EXPECT_EQ(answered.get_future().get().code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(Owns("a"));
+  EXPECT_TRUE(runtime_->Stop().ok());
+}
+
+TEST_F(RuntimeTest, StopFromManyThreadsAtOnce) {
+  StartAndOwn();
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    threads.emplace_back([this] { EXPECT_TRUE(runtime_->Stop().ok()); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(diary_.Count("on_release"), 2U);
+  EXPECT_EQ(diary_.Count("stopped"), 1U);
+}
+
+TEST_F(RuntimeTest, NoHookRunsAfterStop) {
+  std::atomic<bool> stopped{false};
+  std::atomic<int> late{0};
+  const auto check = [&] {
+    if (stopped) ++late;
+  };
+  options_.hooks.on_acquire = [&](const OwnedPartition&) {
+    check();
+    return absl::OkStatus();
+  };
+  options_.hooks.on_release = [&](auto, auto) { check(); };
+  options_.hooks.on_state = [&](State, State) { check(); };
+  options_.hooks.on_assignment_changed = [&](const AssignmentChange&) { check(); };
+  options_.hooks.on_leadership = [&](bool, std::uint64_t) { check(); };
+  for (int round = 0; round < 20; ++round) {
+    stopped = false;
+    Create();
+    std::thread starter([&] { (void)runtime_->Start(kDeadline); });
+    // In every stage of a start, from not launched yet to owning all.
+    ASSERT_TRUE(WaitFor([&] { return store_->puts() >= round % 10; }));
+    EXPECT_TRUE(runtime_->Stop().ok());
+    stopped = true;
+    starter.join();
+    runtime_.reset();
+    store_ = std::make_shared<MemoryStore>();
+  }
+  EXPECT_EQ(late, 0);
+}
+
+TEST_F(RuntimeTest, StopGivesUpOnAHookThatIsStuckAndMayBeCalledAgain) {
+  Gate gate;
+  options_.settings.stop_timeout = 100 * core::kMillisecond;
+  options_.hooks.on_release = [&](auto, auto) { gate.Wait(); };
+  options_.hooks.on_state = [this](State, State to) {
+    if (to == State::kShutdown) diary_.Add("a hook after the stuck one");
+  };
+  StartAndOwn();
+  const absl::Status status = runtime_->Stop();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("on_release"));
+  EXPECT_FALSE(Owns("a"));
+  EXPECT_FALSE(diary_.Has("released a"));
+  gate.Open();
+  EXPECT_TRUE(runtime_->Stop().ok());
+  EXPECT_FALSE(diary_.Has("a hook after the stuck one"));
+}
+
+TEST_F(RuntimeTest, AStuckReleaseHookDoesNotKeepTheSourceFromBeingListed) {
+  class CountingSource : public PartitionSource {
+   public:
+    absl::StatusOr<std::vector<Partition>> List() override {
+      ++calls;
+      return std::vector<Partition>{{.keys = {"a"}}, {.keys = {"b"}}};
+    }
+    std::atomic<int> calls{0};
+  };
+  Gate gate;
+  auto source = std::make_shared<CountingSource>();
+  options_.source = source;
+  options_.hooks.on_acquire = [&](const OwnedPartition&) {
+    gate.Wait();
+    return absl::OkStatus();
+  };
+  StartAndOwn();
+  const int before = source->calls;
+  runtime_->RefreshPartitions();
+  EXPECT_TRUE(WaitFor([&] { return source->calls > before; }));
+  gate.Open();
+  EXPECT_TRUE(runtime_->Stop().ok());
+}
+
+TEST_F(RuntimeTest, ASourceThatFailsIsAskedAgain) {
+  class FailsTwice : public PartitionSource {
+   public:
+    absl::StatusOr<std::vector<Partition>> List() override {
+      switch (calls_++) {
+        case 0:
+          throw std::runtime_error("source broke");
+        case 1:
+          return std::vector<Partition>{{.keys = {"not.a.token"}}};
+        default:
+          return std::vector<Partition>{{.keys = {"a"}}, {.keys = {"b"}}};
+      }
+    }
+
+   private:
+    int calls_ = 0;
+  };
+  options_.source = std::make_shared<FailsTwice>();
+  ASSERT_NO_FATAL_FAILURE(StartAndOwn());
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("source broke"); }));
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("not.a.token"); }));
+}
+
+TEST_F(RuntimeTest, AStrategyThatAnswersNonsenseIsReported) {
+  class Nonsense : public AssignmentStrategy {
+   public:
+    std::string_view name() const override { return "nonsense"; }
+    absl::StatusOr<std::vector<std::int32_t>> Assign(const AssignmentInput& input) const override {
+      return std::vector<std::int32_t>(input.partitions.size(), 5);
+    }
+  };
+  options_.strategy = std::make_shared<Nonsense>();
+  ASSERT_TRUE(Start().ok());
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("to worker number 5; there are 1 workers"); }));
+  EXPECT_TRUE(runtime_->Stop().ok());
+}
+
+TEST_F(RuntimeTest, TwoWorkersHandPartitionsOver) {
+  StartAndOwn();
+  Diary other_diary;
+  RuntimeOptions options = options_;
+  options.settings.identity = "other";
+  options.observer = nullptr;
+  options.hooks = {};
+  options.hooks.on_acquire = [&](const OwnedPartition& partition) {
+    other_diary.Add("on_acquire " + partition.id);
+    return absl::OkStatus();
+  };
+  Runtime other(options);
+  ASSERT_TRUE(other.Start(kDeadline).ok());
+  EXPECT_NE(other.board().life().worker, runtime_->board().life().worker);
+  ASSERT_TRUE(runtime_->Stop().ok());
+  EXPECT_TRUE(WaitFor([&] { return other.ownership().Owns("a") && other.ownership().Owns("b"); }));
+  EXPECT_TRUE(WaitFor([&] { return other_diary.Count("on_acquire") >= 2; }));
+  EXPECT_TRUE(other.Stop().ok());
+}
+
+TEST_F(RuntimeTest, WaitForStateSeesAStateThatHasPassed) {
+  Create();
+  std::thread starter([this] { EXPECT_TRUE(runtime_->Start(kDeadline).ok()); });
+  EXPECT_TRUE(runtime_->board().WaitForState(State::kStable, kDeadline));
+  starter.join();
+  EXPECT_FALSE(runtime_->board().WaitForState(State::kDegraded, milliseconds(1)));
+  std::thread stopper([this] { EXPECT_TRUE(runtime_->Stop().ok()); });
+  EXPECT_TRUE(runtime_->board().WaitForState(State::kShutdown, milliseconds::max()));
+  stopper.join();
+}
+
+}  // namespace
+}  // namespace parti::runtime
