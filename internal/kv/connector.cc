@@ -1,0 +1,210 @@
+#include "internal/kv/connector.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "internal/kv/server_version.h"
+
+namespace parti::kv {
+namespace {
+
+using std::chrono::milliseconds;
+
+constexpr milliseconds kReconnectWait(80);  // and up to as much again half, at random
+constexpr int kReconnectJitterMs = 40;
+constexpr milliseconds kBackoffMin(10);
+constexpr milliseconds kBackoffMax(160);
+constexpr milliseconds kPermanentBackoff(1'000);
+// Between two looks after missing buckets, however many requests miss them.
+constexpr milliseconds kCheckInterval(200);
+constexpr milliseconds kVersionTimeout(1'500);
+
+}  // namespace
+
+std::vector<std::string> SplitUrls(std::string_view urls) {
+  std::vector<std::string> split;
+  std::string url;
+  for (const char c : std::string(urls) + ",") {
+    if (c == ' ' || c == '\t') continue;
+    if (c != ',') {
+      url += c;
+    } else if (!url.empty()) {
+      split.push_back(std::exchange(url, {}));
+    }
+  }
+  return split;
+}
+
+Connector::Connector(Options options, Requests* requests, Callbacks callbacks)
+    : options_(std::move(options)),
+      requests_(requests),
+      callbacks_(std::move(callbacks)),
+      random_(std::random_device{}()) {}
+
+Connector::~Connector() { Stop(); }
+
+void Connector::Start(std::weak_ptr<SessionHandler> handler) {
+  handler_ = std::move(handler);
+  thread_ = std::thread([this] { Run(); });
+}
+
+void Connector::OnSessionLost(std::uint64_t session) {
+  const std::lock_guard lock(mutex_);
+  lost_session_ = std::max(lost_session_, session);
+  changed_.notify_all();
+}
+
+void Connector::CheckBuckets() {
+  const std::lock_guard lock(mutex_);
+  check_buckets_ = true;
+  changed_.notify_all();
+}
+
+void Connector::Report(const absl::Status& status) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_ || status == problem_) return;
+    problem_ = status;
+    changed_.notify_all();
+  }
+  callbacks_.on_error(status);
+}
+
+absl::Status Connector::WaitReady(milliseconds timeout) {
+  std::unique_lock lock(mutex_);
+  const auto somebody_has_to_act = [this] {
+    return !problem_.ok() && problem_.code() != absl::StatusCode::kUnavailable;
+  };
+  changed_.wait_for(lock, timeout, [&] { return ready_ || stopping_ || somebody_has_to_act(); });
+  if (ready_) return absl::OkStatus();
+  if (stopping_) return absl::CancelledError("the connection to NATS is being shut down");
+  if (!problem_.ok()) return problem_;
+  return absl::UnavailableError(fmt::format("no answer from NATS at {} within {} ms",
+                                            AddressOf(options_.urls.front()), timeout.count()));
+}
+
+void Connector::BeginStop() {
+  const std::lock_guard lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+}
+
+void Connector::Stop() {
+  BeginStop();
+  const std::lock_guard lock(join_mutex_);
+  if (thread_.joinable()) thread_.join();
+}
+
+void Connector::Run() {
+  while (true) {
+    if (const std::shared_ptr<Session> session = Connect()) Serve(session);
+    const milliseconds jitter(std::uniform_int_distribution<int>(0, kReconnectJitterMs)(random_));
+    Pause(kReconnectWait + jitter);
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return;
+  }
+}
+
+// One URL at a time, so that stopping never waits for more than one attempt.
+std::shared_ptr<Session> Connector::Connect() {
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return nullptr;
+  }
+  const std::string& url = options_.urls[next_url_++ % options_.urls.size()];
+  absl::StatusOr<std::shared_ptr<Session>> session = Session::Connect(url, handler_);
+  if (!session.ok()) {
+    Report(session.status());
+    if (session.status().code() != absl::StatusCode::kUnavailable) Pause(kPermanentBackoff);
+    return nullptr;
+  }
+  return *std::move(session);
+}
+
+void Connector::Serve(const std::shared_ptr<Session>& session) {
+  {
+    const std::lock_guard lock(mutex_);
+    session_ = session->id();
+    check_buckets_ = false;
+  }
+  callbacks_.on_session(session);
+  if (EnsureBuckets(*session, /*recreating=*/false)) {
+    callbacks_.on_ready(session);
+    SetReady(true);
+    std::unique_lock lock(mutex_);
+    while (true) {
+      changed_.wait(lock, [this] { return Over() || check_buckets_; });
+      if (Over()) break;
+      check_buckets_ = false;
+      lock.unlock();
+      EnsureBuckets(*session, /*recreating=*/true);
+      Pause(kCheckInterval);
+      lock.lock();
+    }
+  }
+  SetReady(false);
+  callbacks_.on_lost();
+  Report(absl::UnavailableError(
+      fmt::format("the connection to NATS at {} was lost", session->address())));
+  session->Close();
+  const std::lock_guard lock(mutex_);
+  session_ = 0;
+}
+
+// False: the session was over first.
+bool Connector::EnsureBuckets(const Session& session, bool recreating) {
+  milliseconds backoff = kBackoffMin;
+  while (true) {
+    const absl::Status status = TryBuckets(session, recreating);
+    if (status.ok()) return true;
+    const bool transient = status.code() == absl::StatusCode::kUnavailable;
+    {
+      const std::lock_guard lock(mutex_);
+      if (Over()) return false;  // and that is why it failed
+    }
+    Report(status);
+    if (!Pause(transient ? backoff : kPermanentBackoff)) return false;
+    backoff = std::min(2 * backoff, kBackoffMax);
+  }
+}
+
+absl::Status Connector::TryBuckets(const Session& session, bool recreating) {
+  if (absl::Status status = CheckVersion(session); !status.ok()) return status;
+  for (const BucketSpec& spec : options_.buckets) {
+    bool created = false;
+    if (absl::Status status = EnsureBucket(*requests_, spec, &created); !status.ok()) return status;
+    if (created && recreating) callbacks_.on_recreated(spec.bucket);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Connector::CheckVersion(const Session& session) const {
+  const bool replicated = std::any_of(options_.buckets.begin(), options_.buckets.end(),
+                                      [](const BucketSpec& spec) { return spec.replicas > 1; });
+  if (!replicated) return absl::OkStatus();
+  const absl::StatusOr<ServerVersion> version =
+      AskServerVersion(session.address(), kVersionTimeout);
+  if (!version.ok()) return version.status();
+  if (*version >= kReplicatedCasVersion) return absl::OkStatus();
+  return absl::FailedPreconditionError(fmt::format(
+      "replicas is {}, but nats-server {} at {} acknowledges conflicting writes to replicated "
+      "streams: set replicas to 1, or use nats-server {} or newer",
+      options_.buckets.front().replicas, version->ToString(), session.address(),
+      kReplicatedCasVersion.ToString()));
+}
+
+void Connector::SetReady(bool ready) {
+  const std::lock_guard lock(mutex_);
+  ready_ = ready;
+  if (ready) problem_ = absl::OkStatus();
+  changed_.notify_all();
+}
+
+bool Connector::Pause(milliseconds time) {
+  std::unique_lock lock(mutex_);
+  return !changed_.wait_for(lock, time, [this] { return Over(); });
+}
+
+}  // namespace parti::kv

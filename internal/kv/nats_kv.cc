@@ -1,0 +1,421 @@
+#include "internal/kv/nats_kv.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <string_view>
+#include <utility>
+#include <variant>
+
+#include "internal/kv/buckets.h"
+#include "internal/kv/connector.h"
+#include "internal/kv/jetstream.h"
+#include "internal/kv/requests.h"
+#include "internal/kv/session.h"
+#include "internal/kv/timers.h"
+#include "internal/kv/watches.h"
+
+namespace parti::kv {
+namespace {
+
+using core::KvAnswer;
+using wire::KvCode;
+
+constexpr std::size_t kDefaultMaxPayload = 1024 * 1024;
+constexpr core::Nanos kLeastHeartbeatTtl = 100 * core::kMillisecond;
+
+// The way out for events. After Close nothing passes, and nothing is passing.
+class Gate {
+ public:
+  explicit Gate(Sink sink) : sink_(std::move(sink)) {}
+  void Emit(core::Event event) {
+    const std::lock_guard lock(mutex_);
+    if (!closed_) sink_(std::move(event));
+  }
+  void Close() {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+  }
+  // For what isn't an event, under the same promise.
+  template <typename Call>
+  void Pass(Call call) {
+    const std::lock_guard lock(mutex_);
+    if (!closed_) call();
+  }
+
+ private:
+  std::mutex mutex_;
+  bool closed_ = false;
+  const Sink sink_;
+};
+
+KvAnswer Unknown(core::RequestId request, std::string error) {
+  KvAnswer answer;
+  answer.request = request;
+  answer.code = KvCode::kUnknown;
+  answer.error = std::move(error);
+  return answer;
+}
+
+KvAnswer Refused(core::RequestId request, std::string error) {
+  KvAnswer answer = Unknown(request, std::move(error));
+  answer.code = KvCode::kRefused;
+  return answer;
+}
+
+// What an error of the API means to who asked.
+KvAnswer Failed(core::RequestId request, const ApiError& error) {
+  return error.IsTransient() ? Unknown(request, error.ToString())
+                             : Refused(request, error.ToString());
+}
+
+// What became of a request without an answer of the API.
+KvAnswer Unanswered(core::RequestId request, const Reply& reply) {
+  const bool refused =
+      reply.kind == Reply::Kind::kNotPermitted || reply.kind == Reply::Kind::kTooBig;
+  return refused ? Refused(request, reply.error) : Unknown(request, reply.error);
+}
+
+// As far as NATS is concerned; what keys core uses is stricter.
+bool IsValidKey(std::string_view key) {
+  const auto bad = [](char c) {
+    return c == '*' || c == '>' || static_cast<unsigned char>(c) <= ' ' || c == '\x7f';
+  };
+  return !key.empty() && key.front() != '.' && key.back() != '.' &&
+         key.find("..") == std::string_view::npos && std::none_of(key.begin(), key.end(), bad);
+}
+
+KvAnswer InvalidKey(core::RequestId request, std::string_view key) {
+  return Refused(request, fmt::format("\"{}\" is not a valid key: NATS allows no white space, "
+                                      "wildcards or empty tokens",
+                                      key));
+}
+
+absl::Status Check(const NatsKvOptions& options) {
+  if (SplitUrls(options.url).empty()) {
+    return absl::InvalidArgumentError("the NATS URL is empty; give one like nats://127.0.0.1:4222");
+  }
+  if (options.prefix.empty() || !IsValidKey(options.prefix) ||
+      options.prefix.find('.') != std::string::npos) {
+    return absl::InvalidArgumentError(fmt::format(
+        "prefix \"{}\" can't name buckets; use letters, digits, '_' and '-'", options.prefix));
+  }
+  if (options.replicas < 1 || options.replicas > 5) {
+    return absl::InvalidArgumentError(
+        fmt::format("replicas is {}, but must be 1 … 5", options.replicas));
+  }
+  if (options.heartbeat_ttl < kLeastHeartbeatTtl) {
+    return absl::InvalidArgumentError(fmt::format("heartbeat_ttl is {} ns, but must be at least {}",
+                                                  options.heartbeat_ttl, kLeastHeartbeatTtl));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+// The parts and how they are joined. Locks are taken in this order: Watches, Requests, Timers;
+// Watches, Gate; each part calls others only along it.
+class NatsKv::Impl : public SessionHandler {
+ public:
+  Impl(const NatsKvOptions& options, Sink sink);
+  ~Impl() override { Shutdown(); }
+
+  void Start(std::weak_ptr<SessionHandler> self) { connector_.Start(std::move(self)); }
+  absl::Status WaitReady(std::chrono::milliseconds timeout) {
+    return connector_.WaitReady(timeout);
+  }
+  std::size_t MaxValueBytes() const { return max_payload_ - kHeaderBytes; }
+  Watches& watches() { return watches_; }
+  void Shutdown();
+
+  void Get(const core::KvGet& get);
+  void Put(const core::KvPut& put);
+  void Info(const core::KvInfo& info);
+
+ private:
+  void OnMessage(std::uint64_t session, const Message& message) override;
+  void OnSessionLost(std::uint64_t session) override;
+  void OnSessionError(std::uint64_t session, std::string_view text) override;
+
+  Connector::Callbacks ConnectorCallbacks();
+  Watches::Callbacks WatchCallbacks();
+  void SetConnected(const std::shared_ptr<Session>& session);
+  void SetDisconnected();
+
+  // Sends if the buckets are there; else `on_reply` gets kDisconnected.
+  void Ask(OutgoingMessage message, core::Nanos timeout, Requests::OnReply on_reply);
+  void Answer(KvAnswer answer) { gate_.Emit(std::move(answer)); }
+  KvAnswer PutAnswer(core::RequestId request, const std::string& stream, const Reply& reply);
+  KvAnswer GetAnswer(const core::KvGet& get, const Reply& reply);
+  void OnInfo(const core::KvInfo& info, Timers::Clock::time_point deadline, const Reply& reply);
+  void LookForMissing(const ApiError& error);
+
+  const std::string prefix_;
+  const ErrorSink on_error_;
+  Gate gate_;
+  std::atomic<std::size_t> max_payload_ = kDefaultMaxPayload;
+  std::atomic<bool> ready_ = false;
+  std::mutex inbox_mutex_;
+  std::uint64_t session_ = 0;
+  std::string inbox_;
+  std::once_flag shut_down_;
+  Timers timers_;
+  Requests requests_;
+  Watches watches_;
+  Connector connector_;
+};
+
+NatsKv::Impl::Impl(const NatsKvOptions& options, Sink sink)
+    : prefix_(options.prefix),
+      on_error_(options.on_error),
+      gate_(std::move(sink)),
+      requests_(&timers_),
+      watches_(options.prefix, &timers_, &requests_, WatchCallbacks()),
+      connector_({.urls = SplitUrls(options.url),
+                  .buckets = BucketSpecs(options.prefix, options.replicas, options.storage,
+                                         options.heartbeat_ttl)},
+                 &requests_, ConnectorCallbacks()) {}
+
+Watches::Callbacks NatsKv::Impl::WatchCallbacks() {
+  return {.emit = [this](core::Event event) { gate_.Emit(std::move(event)); },
+          .on_missing_bucket = [this] { connector_.CheckBuckets(); }};
+}
+
+Connector::Callbacks NatsKv::Impl::ConnectorCallbacks() {
+  return {
+      .on_session =
+          [this](const std::shared_ptr<Session>& session) {
+            {
+              const std::lock_guard lock(inbox_mutex_);
+              session_ = session->id();
+              inbox_ = session->inbox();
+            }
+            requests_.SetSession(session);
+          },
+      .on_ready = [this](const std::shared_ptr<Session>& session) { SetConnected(session); },
+      .on_lost = [this] { SetDisconnected(); },
+      .on_recreated =
+          [this](wire::Bucket bucket) { watches_.BreakAll(bucket, "the bucket was recreated"); },
+      .on_error =
+          [this](const absl::Status& status) {
+            gate_.Pass([&] {
+              if (on_error_) on_error_(status);
+            });
+          },
+  };
+}
+
+void NatsKv::Impl::SetConnected(const std::shared_ptr<Session>& session) {
+  max_payload_ = std::max(session->max_payload(), 2 * kHeaderBytes);
+  watches_.SetInbox(session->inbox());
+  ready_ = true;
+  gate_.Emit(core::ConnectionChanged{true});
+}
+
+void NatsKv::Impl::SetDisconnected() {
+  const bool was_ready = ready_.exchange(false);
+  requests_.SetSession(nullptr);
+  watches_.SetInbox({});
+  if (was_ready) gate_.Emit(core::ConnectionChanged{false});
+}
+
+void NatsKv::Impl::Shutdown() {
+  std::call_once(shut_down_, [this] {
+    gate_.Close();
+    connector_.BeginStop();
+    requests_.BeginStop();
+    // The timers last: they answer what is still waited for.
+    connector_.Stop();
+    requests_.Stop();
+    timers_.Stop();
+  });
+}
+
+void NatsKv::Impl::OnMessage(std::uint64_t session, const Message& message) {
+  std::string inbox;
+  {
+    const std::lock_guard lock(inbox_mutex_);
+    if (session != session_) return;
+    inbox = inbox_;
+  }
+  std::string_view rest = message.subject();
+  if (!rest.starts_with(inbox)) {
+    watches_.OnDelivery(message);
+    return;
+  }
+  rest.remove_prefix(inbox.size());
+  if (rest.starts_with(".r.")) requests_.OnAnswer(rest.substr(3), message);
+  if (rest.starts_with(".w.")) watches_.OnStatus(rest.substr(3), message);
+}
+
+void NatsKv::Impl::OnSessionLost(std::uint64_t session) {
+  requests_.DropSession(session);
+  connector_.OnSessionLost(session);
+}
+
+void NatsKv::Impl::OnSessionError(std::uint64_t, std::string_view text) {
+  if (text.find("Permissions Violation") == std::string_view::npos) return;
+  requests_.OnRefused(text);
+  connector_.Report(absl::PermissionDeniedError(
+      fmt::format("NATS refuses: {}; grant the user what is missing", text)));
+}
+
+void NatsKv::Impl::Ask(OutgoingMessage message, core::Nanos timeout, Requests::OnReply on_reply) {
+  if (ready_) {
+    requests_.Send(std::move(message), std::chrono::nanoseconds(timeout), std::move(on_reply));
+    return;
+  }
+  timers_.After(std::chrono::nanoseconds(0), [on_reply = std::move(on_reply)] {
+    on_reply({.kind = Reply::Kind::kDisconnected, .data = {}, .error = "no connection to NATS"});
+  });
+}
+
+void NatsKv::Impl::Put(const core::KvPut& put) {
+  if (!IsValidKey(put.key)) {
+    timers_.After(std::chrono::nanoseconds(0),
+                  [this, put] { Answer(InvalidKey(put.request, put.key)); });
+    return;
+  }
+  const std::string bucket = FullBucketName(prefix_, put.bucket);
+  Ask({.subject = KeySubject(bucket, put.key),
+       .header_name = "Nats-Expected-Last-Subject-Sequence",
+       .header_value = std::to_string(put.expected),
+       .data = put.value},
+      put.timeout, [this, request = put.request, stream = StreamName(bucket)](const Reply& reply) {
+        Answer(PutAnswer(request, stream, reply));
+      });
+}
+
+// Whatever isn't certain is kUnknown: the write may have been made, or may still land.
+KvAnswer NatsKv::Impl::PutAnswer(core::RequestId request, const std::string& stream,
+                                 const Reply& reply) {
+  if (reply.kind == Reply::Kind::kNoResponders) connector_.CheckBuckets();
+  if (reply.kind != Reply::Kind::kAnswer) return Unanswered(request, reply);
+  const ApiResult<PubAck> result = ReadPubAck(reply.data);
+  if (const auto* error = std::get_if<ApiError>(&result)) {
+    KvAnswer answer = Failed(request, *error);
+    if (error->err_code == kErrWrongLastSequence ||
+        error->err_code == kErrWrongLastSequenceConstant) {
+      answer.code = KvCode::kConflict;
+    }
+    return answer;
+  }
+  const auto& ack = std::get<PubAck>(result);
+  if (ack.stream != stream) {
+    return Unknown(request,
+                   fmt::format("stream {} acknowledged instead of {}", ack.stream, stream));
+  }
+  KvAnswer answer;
+  answer.request = request;
+  answer.code = KvCode::kOk;
+  answer.revision = ack.sequence;
+  return answer;
+}
+
+void NatsKv::Impl::Get(const core::KvGet& get) {
+  if (!IsValidKey(get.key)) {
+    timers_.After(std::chrono::nanoseconds(0),
+                  [this, get] { Answer(InvalidKey(get.request, get.key)); });
+    return;
+  }
+  const std::string bucket = FullBucketName(prefix_, get.bucket);
+  Ask({.subject = "$JS.API.STREAM.MSG.GET." + StreamName(bucket),
+       .data = LastMessageBody(KeySubject(bucket, get.key))},
+      get.timeout, [this, get](const Reply& reply) { Answer(GetAnswer(get, reply)); });
+}
+
+KvAnswer NatsKv::Impl::GetAnswer(const core::KvGet& get, const Reply& reply) {
+  if (reply.kind != Reply::Kind::kAnswer) return Unanswered(get.request, reply);
+  ApiResult<StoredMessage> result = ReadStoredMessage(reply.data);
+  if (const auto* error = std::get_if<ApiError>(&result)) {
+    LookForMissing(*error);
+    KvAnswer answer = Failed(get.request, *error);
+    if (error->err_code == kErrMessageNotFound) answer.code = KvCode::kNotFound;
+    if (error->err_code == kErrStreamNotFound) answer.code = KvCode::kUnknown;
+    return answer;
+  }
+  auto& stored = std::get<StoredMessage>(result);
+  KvAnswer answer;
+  answer.request = get.request;
+  answer.code = KvCode::kOk;
+  answer.revision = stored.sequence;
+  answer.entry = {.key = get.key,
+                  .revision = stored.sequence,
+                  .deleted = stored.deleted,
+                  .value = std::move(stored.value)};
+  return answer;
+}
+
+void NatsKv::Impl::Info(const core::KvInfo& info) {
+  const auto deadline = Timers::Clock::now() + std::chrono::nanoseconds(info.timeout);
+  Ask({.subject = "$JS.API.STREAM.INFO." + StreamName(FullBucketName(prefix_, info.bucket))},
+      info.timeout, [this, info, deadline](const Reply& reply) { OnInfo(info, deadline, reply); });
+}
+
+// The state alone doesn't tell whether the last message is still there, so that is asked for too.
+void NatsKv::Impl::OnInfo(const core::KvInfo& info, Timers::Clock::time_point deadline,
+                          const Reply& reply) {
+  if (reply.kind != Reply::Kind::kAnswer) return Answer(Unanswered(info.request, reply));
+  const ApiResult<StreamInfo> result = ReadStreamInfo(reply.data);
+  if (const auto* error = std::get_if<ApiError>(&result)) {
+    LookForMissing(*error);
+    KvAnswer answer = Failed(info.request, *error);
+    if (error->err_code == kErrStreamNotFound) answer.code = KvCode::kUnknown;
+    return Answer(std::move(answer));
+  }
+  KvAnswer answer;
+  answer.request = info.request;
+  answer.code = KvCode::kOk;
+  answer.stream = std::get<StreamInfo>(result).state;
+  if (answer.stream.last_seq_gone || answer.stream.last_seq == 0) return Answer(std::move(answer));
+  const auto left = std::max(deadline - Timers::Clock::now(), Timers::Clock::duration(1));
+  Ask({.subject = "$JS.API.STREAM.MSG.GET." + StreamName(FullBucketName(prefix_, info.bucket)),
+       .data = MessageAtBody(answer.stream.last_seq)},
+      std::chrono::nanoseconds(left).count(), [this, answer](const Reply& last) mutable {
+        if (last.kind != Reply::Kind::kAnswer) return Answer(Unanswered(answer.request, last));
+        const ApiResult<StoredMessage> message = ReadStoredMessage(last.data);
+        const auto* error = std::get_if<ApiError>(&message);
+        if (error != nullptr && error->err_code != kErrMessageNotFound) {
+          return Answer(Unknown(answer.request, error->ToString()));
+        }
+        answer.stream.last_seq_gone = error != nullptr;
+        Answer(std::move(answer));
+      });
+}
+
+void NatsKv::Impl::LookForMissing(const ApiError& error) {
+  if (error.err_code == kErrStreamNotFound) connector_.CheckBuckets();
+}
+
+NatsKv::NatsKv(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+NatsKv::~NatsKv() { Shutdown(); }
+
+absl::StatusOr<std::unique_ptr<NatsKv>> NatsKv::Create(const NatsKvOptions& options, Sink sink) {
+  if (absl::Status status = Check(options); !status.ok()) return status;
+  auto impl = std::make_shared<Impl>(options, std::move(sink));
+  impl->Start(impl);
+  return std::unique_ptr<NatsKv>(new NatsKv(std::move(impl)));
+}
+
+absl::Status NatsKv::WaitReady(std::chrono::milliseconds timeout) {
+  return impl_->WaitReady(timeout);
+}
+
+void NatsKv::Get(const core::KvGet& get) { impl_->Get(get); }
+
+void NatsKv::Put(const core::KvPut& put) { impl_->Put(put); }
+
+void NatsKv::Info(const core::KvInfo& info) { impl_->Info(info); }
+
+void NatsKv::Open(const core::OpenWatch& open) { impl_->watches().Open(open); }
+
+void NatsKv::Close(const core::CloseWatch& close) { impl_->watches().Close(close); }
+
+std::size_t NatsKv::MaxValueBytes() const { return impl_->MaxValueBytes(); }
+
+void NatsKv::Shutdown() { impl_->Shutdown(); }
+
+}  // namespace parti::kv

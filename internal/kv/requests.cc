@@ -1,0 +1,177 @@
+#include "internal/kv/requests.h"
+
+#include <fmt/format.h>
+
+#include <future>
+#include <utility>
+#include <vector>
+
+#include "internal/kv/jetstream.h"
+
+namespace parti::kv {
+namespace {
+
+// More than core ever has under way; beyond it something is wrong, and memory has to stay bounded.
+constexpr std::size_t kMaxPending = 100'000;
+
+Reply Disconnected() {
+  return {.kind = Reply::Kind::kDisconnected, .data = {}, .error = "no connection to NATS"};
+}
+
+}  // namespace
+
+Requests::Requests(Timers* timers) : timers_(timers), thread_([this] { Run(); }) {}
+
+Requests::~Requests() { Stop(); }
+
+void Requests::SetSession(std::shared_ptr<Session> session) {
+  std::unordered_map<std::uint64_t, Pending> lost;
+  std::shared_ptr<Session> old;  // its end may take a while, so not under the lock
+  {
+    const std::lock_guard lock(mutex_);
+    old = std::exchange(session_, std::move(session));
+    lost.swap(pending_);
+    queue_.clear();
+    for (const auto& [request, pending] : lost) timers_->Cancel(pending.timer);
+  }
+  FinishAll(std::move(lost), Disconnected());
+}
+
+void Requests::DropSession(std::uint64_t session) {
+  {
+    const std::lock_guard lock(mutex_);
+    if (session_ == nullptr || session_->id() != session) return;
+  }
+  // Only the connector, which is told of the loss after this, puts another in its place.
+  SetSession(nullptr);
+}
+
+void Requests::Send(OutgoingMessage message, std::chrono::nanoseconds timeout, OnReply on_reply) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || session_ == nullptr || pending_.size() >= kMaxPending) {
+    timers_->After(std::chrono::nanoseconds(0),
+                   [on_reply = std::move(on_reply)] { on_reply(Disconnected()); });
+    return;
+  }
+  const std::uint64_t request = next_request_++;
+  message.reply = fmt::format("{}.r.{}", session_->inbox(), request);
+  const Timers::Id timer = timers_->After(timeout, [this, request] {
+    Finish(request,
+           {.kind = Reply::Kind::kTimedOut, .data = {}, .error = "no answer from NATS in time"});
+  });
+  pending_.emplace(request, Pending{message.subject, timer, std::move(on_reply)});
+  queue_.push_back({request, std::move(message)});
+  changed_.notify_one();
+}
+
+Requests::Answer Requests::Call(OutgoingMessage message, std::chrono::nanoseconds timeout) {
+  auto promise = std::make_shared<std::promise<Answer>>();
+  std::future<Answer> answer = promise->get_future();
+  {
+    const std::lock_guard lock(mutex_);
+    if (stopping_) return {Reply::Kind::kDisconnected, Disconnected().error};
+  }
+  Send(std::move(message), timeout, [promise](const Reply& reply) {
+    const bool ok = reply.kind == Reply::Kind::kAnswer;
+    promise->set_value({reply.kind, ok ? std::string(reply.data) : reply.error});
+  });
+  return answer.get();
+}
+
+void Requests::Publish(OutgoingMessage message) {
+  const std::lock_guard lock(mutex_);
+  if (stopping_ || session_ == nullptr) return;
+  queue_.push_back({0, std::move(message)});
+  changed_.notify_one();
+}
+
+void Requests::OnAnswer(std::string_view token, const Message& message) {
+  const auto request = ReadNumber(token);
+  if (!request) return;
+  if (message.IsNoResponders()) {
+    Finish(*request, {.kind = Reply::Kind::kNoResponders,
+                      .data = {},
+                      .error = "nobody answers: no such stream, no leader, or no JetStream"});
+  } else {
+    Finish(*request, {.kind = Reply::Kind::kAnswer, .data = message.data(), .error = {}});
+  }
+}
+
+void Requests::OnRefused(std::string_view error) {
+  std::vector<std::uint64_t> refused;
+  {
+    const std::lock_guard lock(mutex_);
+    for (const auto& [request, pending] : pending_) {
+      if (error.find(fmt::format("\"{}\"", pending.subject)) != std::string_view::npos) {
+        refused.push_back(request);
+      }
+    }
+  }
+  for (const std::uint64_t request : refused) {
+    Finish(request, {.kind = Reply::Kind::kNotPermitted, .data = {}, .error = std::string(error)});
+  }
+}
+
+void Requests::BeginStop() {
+  std::unordered_map<std::uint64_t, Pending> lost;
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+    lost.swap(pending_);
+    queue_.clear();
+    changed_.notify_one();
+  }
+  FinishAll(std::move(lost), Disconnected());
+}
+
+void Requests::Stop() {
+  BeginStop();
+  const std::lock_guard lock(join_mutex_);
+  if (thread_.joinable()) thread_.join();
+}
+
+void Requests::Run() {
+  std::unique_lock lock(mutex_);
+  while (true) {
+    changed_.wait(lock, [this] { return stopping_ || !queue_.empty(); });
+    if (stopping_) return;
+    const Queued next = std::move(queue_.front());
+    queue_.pop_front();
+    // Timed out while it waited here: sending it now could only surprise.
+    if (next.request != 0 && !pending_.contains(next.request)) continue;
+    std::shared_ptr<Session> session = session_;
+    lock.unlock();
+    const Session::PublishResult result =
+        session == nullptr ? Session::PublishResult::kNotSent : session->Publish(next.message);
+    session.reset();
+    if (result == Session::PublishResult::kTooBig) {
+      Finish(next.request,
+             {.kind = Reply::Kind::kTooBig,
+              .data = {},
+              .error = fmt::format("{} bytes for {} are more than the server's max_payload",
+                                   next.message.data.size(), next.message.subject)});
+    } else if (result == Session::PublishResult::kNotSent) {
+      Finish(next.request, Disconnected());
+    }
+    lock.lock();
+  }
+}
+
+void Requests::Finish(std::uint64_t request, const Reply& reply) {
+  OnReply on_reply;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto found = pending_.find(request);
+    if (found == pending_.end()) return;
+    timers_->Cancel(found->second.timer);
+    on_reply = std::move(found->second.on_reply);
+    pending_.erase(found);
+  }
+  on_reply(reply);
+}
+
+void Requests::FinishAll(std::unordered_map<std::uint64_t, Pending> pending, const Reply& reply) {
+  for (auto& [request, one] : pending) one.on_reply(reply);
+}
+
+}  // namespace parti::kv

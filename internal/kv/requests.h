@@ -1,0 +1,106 @@
+// Requests and their answers over whatever session there is. A thread of its own publishes, so that
+// no caller waits for a slow socket.
+//
+// Thread safety: every method may be called from any thread.
+#ifndef PARTI_INTERNAL_KV_REQUESTS_H_
+#define PARTI_INTERNAL_KV_REQUESTS_H_
+
+#include <chrono>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <unordered_map>
+
+#include "internal/kv/session.h"
+#include "internal/kv/timers.h"
+
+namespace parti::kv {
+
+struct Reply {
+  enum class Kind {
+    kAnswer,
+    kNoResponders,  // nobody listens on the subject: nothing was done
+    kTimedOut,
+    kDisconnected,
+    kNotPermitted,  // refused by the server: nothing was done
+    kTooBig,        // not sent
+  };
+  Kind kind{};
+  std::string_view data;  // of an answer, valid during the call
+  std::string error;      // otherwise: for people
+};
+
+class Requests {
+ public:
+  // Called once, without locks held, never from within Send.
+  using OnReply = std::function<void(const Reply&)>;
+
+  explicit Requests(Timers* timers);
+  ~Requests();
+  Requests(const Requests&) = delete;
+  Requests& operator=(const Requests&) = delete;
+
+  // What was sent over the one before is answered with kDisconnected. Null: there is none.
+  void SetSession(std::shared_ptr<Session> session);
+  // The same with null, if this session is the present one.
+  void DropSession(std::uint64_t session);
+
+  // `message.reply` is filled in.
+  void Send(OutgoingMessage message, std::chrono::nanoseconds timeout, OnReply on_reply);
+  // Waits for the answer. `kind` and `data` of the result own what they show.
+  struct Answer {
+    Reply::Kind kind{};
+    std::string text;  // the data of an answer, else the error
+  };
+  Answer Call(OutgoingMessage message, std::chrono::nanoseconds timeout);
+
+  // Without a reply; lost if there is no session.
+  void Publish(OutgoingMessage message);
+
+  // A message came for the request that this last token of its subject names.
+  void OnAnswer(std::string_view token, const Message& message);
+  // The server refused to let us publish on the subject that `error` quotes.
+  void OnRefused(std::string_view error);
+
+  // Answers everything under way and everything to come with kDisconnected. Idempotent. Two steps,
+  // so that several threads can be told before the first is waited for.
+  void BeginStop();
+  void Stop();
+
+ private:
+  struct Pending {
+    std::string subject;
+    Timers::Id timer;
+    OnReply on_reply;
+  };
+  struct Queued {
+    std::uint64_t request = 0;  // 0: a Publish
+    OutgoingMessage message;
+  };
+
+  void Run();
+  void Finish(std::uint64_t request, const Reply& reply);
+  static void FinishAll(std::unordered_map<std::uint64_t, Pending> pending, const Reply& reply);
+
+  Timers* const timers_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::shared_ptr<Session> session_;
+  std::deque<Queued> queue_;
+  std::unordered_map<std::uint64_t, Pending> pending_;
+  std::uint64_t next_request_ = 1;
+  bool stopping_ = false;
+  std::mutex join_mutex_;
+  std::thread thread_;
+};
+
+}  // namespace parti::kv
+
+#endif  // PARTI_INTERNAL_KV_REQUESTS_H_

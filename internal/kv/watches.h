@@ -1,0 +1,109 @@
+// Watches: each an ordered push consumer of its own, which is trusted only as long as nothing at
+// all speaks against it. On the first doubt (a gap in its numbers, silence, the connection lost) it
+// is given up with WatchBroken, and whoever wants one opens a new one, which begins with a fresh
+// snapshot. A consumer that survives what happened is never resumed: one that does skips, without a
+// word, whatever a recreated bucket got meanwhile.
+//
+// All watches share the session's inbox. Messages bear the subject under which they were stored, so
+// the consumer's name, which is in their reply subject, tells which watch they are for.
+//
+// Thread safety: every method may be called from any thread.
+#ifndef PARTI_INTERNAL_KV_WATCHES_H_
+#define PARTI_INTERNAL_KV_WATCHES_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+
+#include "internal/core/effect.h"
+#include "internal/core/event.h"
+#include "internal/kv/jetstream.h"
+#include "internal/kv/requests.h"
+#include "internal/kv/session.h"
+#include "internal/kv/timers.h"
+
+namespace parti::kv {
+
+class Watches {
+ public:
+  // `emit` is called with a lock held. `on_missing_bucket`: a stream that must exist doesn't.
+  struct Callbacks {
+    std::function<void(core::Event)> emit;
+    std::function<void()> on_missing_bucket;
+  };
+
+  Watches(std::string prefix, Timers* timers, Requests* requests, Callbacks callbacks);
+
+  // The buckets are there, and watches deliver to `inbox`. Empty: the connection is lost, and so
+  // are all watches.
+  void SetInbox(std::string inbox);
+
+  void Open(const core::OpenWatch& open);
+  void Close(const core::CloseWatch& close);
+  // The bucket's stream isn't the one that its watches were opened on.
+  void BreakAll(wire::Bucket bucket, const std::string& reason);
+
+  // A message of a stream, delivered by a consumer.
+  void OnDelivery(const Message& message);
+  // Idle heartbeats, flow control, errors. `address` is what follows "<inbox>.w." in the subject.
+  void OnStatus(std::string_view address, const Message& message);
+
+ private:
+  struct Watch {
+    core::WatchId id = 0;
+    wire::Bucket bucket{};
+    std::string bucket_name;
+    std::string key;
+    std::string consumer;
+    Timers::Clock::time_point last_sign{};    // of life
+    std::uint64_t delivered = 0;              // consumer sequence of the newest message
+    std::uint64_t highest = 0;                // stream sequence of the newest message
+    std::optional<std::uint64_t> snapshot;    // how much it holds; known once created
+    bool caught_up = false;                   // all of the snapshot was delivered
+    std::optional<wire::StreamState> stream;  // asked for after the creation
+    bool asked_for_last = false;              // whether the message at stream->last_seq is gone
+    bool ended = false;                       // WatchSnapshotEnd was emitted
+  };
+  using Serial = std::uint64_t;
+
+  // All of these with mutex_ held.
+  void RequestCreate(Serial serial, const Watch& watch);
+  void RequestStream(Serial serial, const Watch& watch);
+  void RequestLast(Serial serial, const Watch& watch);
+  void CheckSnapshotEnd(Serial serial, Watch& watch);
+  void ArmSilence(Serial serial, Timers::Clock::time_point due);
+  void Break(Serial serial, const std::string& reason);
+  void DeleteConsumer(const std::string& stream, const std::string& consumer);
+  void DeleteStray(const std::string& stream, const std::string& consumer);
+  void AnswerFlowControl(const Message& message);
+  Watch* Find(Serial serial);
+  std::string ConsumerName(Serial serial) const;
+  std::optional<Serial> SerialOf(std::string_view consumer) const;
+
+  // All of these without.
+  void OnCreated(Serial serial, const Reply& reply);
+  void OnStream(Serial serial, const Reply& reply);
+  void OnLast(Serial serial, const Reply& reply);
+  void OnSilence(Serial serial);
+
+  const std::string prefix_;
+  Timers* const timers_;
+  Requests* const requests_;
+  const Callbacks callbacks_;
+  std::mutex mutex_;
+  std::string inbox_;          // empty: no connection
+  std::string consumer_base_;  // what the names of this inbox's consumers begin with
+  std::map<Serial, Watch> watches_;
+  Serial next_serial_ = 1;
+  std::set<std::string> strays_;  // consumers whose deletion was asked for once more
+};
+
+}  // namespace parti::kv
+
+#endif  // PARTI_INTERNAL_KV_WATCHES_H_
