@@ -44,8 +44,8 @@ class ClaimJudge {
   void LostDone(int process, const std::vector<OwnedPartition>& partitions);
   void AcquireFailed(int process, const std::string& partition);
 
-  // A live heartbeat of this process was accepted: it may rely on the lease until `until`, by its own
-  // clock, in the life that `worker` and `incarnation` name.
+  // A live heartbeat of this process was accepted: it may rely on the lease until `until`, by its
+  // own clock, in the life that `worker` and `incarnation` name.
   void HeartbeatAccepted(int process, const std::string& worker, std::uint64_t incarnation,
                          Nanos until);
   // An acknowledgement (or a `left`) is being sent that says only `owned` is held.

@@ -126,9 +126,9 @@ class EffectRunner {
     const bool planned = note.phase == core::RebalanceNote::Phase::kPlanned;
     if (planned) w_.kv().Planned(n_, note);
     Fact(10 + note.version * 64, [&] {
-      return fmt::format("rebalance ({}, {}) {}: {} of {} partitions move, {} workers{}{}",
-                         note.epoch, note.version, planned ? "planned" : "settled", note.moved,
-                         note.partitions, note.workers, note.cause.empty() ? "" : ", ", note.cause);
+      if (!planned) return fmt::format("rebalance ({}, {}) settled", note.epoch, note.version);
+      return fmt::format("plans ({}, {}): {} of {} partitions move, {} workers; {}", note.epoch,
+                         note.version, note.moved, note.partitions, note.workers, note.cause);
     });
   }
   void operator()(const core::RunStrategy& run) { RunStrategy(run); }
