@@ -77,6 +77,9 @@ void ClaimJudge::Claim(int process, const core::Claim& effect) {
           "no claim before its last work has drained",
           fmt::format("{} claims {} while its hook is still draining it", holder.name, owned.id));
     }
+    if (holder.left) {
+      Broken("who left claims nothing", fmt::format("{} claims {}", holder.name, owned.id));
+    }
     const bool already = holder.claimed.contains(partition);
     holder.claimed[partition] = owned.token;
     if (!already) fates_[Index(partition)].claimants.push_back(process);
@@ -198,6 +201,11 @@ void ClaimJudge::AcquireFailed(int process, const std::string& partition) {
   if (!holder.claimed.contains(number)) holder.working.erase(number);
 }
 
+void ClaimJudge::Leaving(int process) {
+  Acknowledging(process, {}, "says that it left");
+  holders_[Index(process)].left = true;
+}
+
 bool ClaimJudge::Owns(int process, const std::string& partition) const {
   const auto number = numbers_.find(partition);
   const Holder& holder = holders_[Index(process)];
@@ -289,7 +297,7 @@ void ClaimJudge::CheckWorkerId(int process) {
   if (!shared_.exclusive() || ids_forgotten_) return;
   const Holder& holder = holders_[Index(process)];
   for (const Holder& other : holders_) {
-    if (&other == &holder || other.worker != holder.worker || !Valid(other)) continue;
+    if (&other == &holder || other.worker != holder.worker || other.left || !Valid(other)) continue;
     Broken(
         "a worker id has one holder",
         fmt::format("{} acts as {} (incarnation {}) while {} still does (incarnation {})",

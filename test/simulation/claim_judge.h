@@ -50,6 +50,8 @@ class ClaimJudge {
                          Nanos until);
   // An acknowledgement (or a `left`) is being sent that says only `owned` is held.
   void Acknowledging(int process, const std::vector<OwnedPartition>& owned, std::string_view what);
+  // It says that it left.
+  void Leaving(int process);
   // Records were destroyed that prove which ids are taken, or that carry the highest epoch.
   void IdsForgotten() { ids_forgotten_ = true; }
   void EpochsForgotten() { epochs_forgotten_ = true; }
@@ -69,6 +71,7 @@ class ClaimJudge {
     std::string name;
     Clock clock{0, 0};
     bool alive = true;
+    bool left = false;  // has said so: its id is free
     std::string worker;
     std::uint64_t incarnation = 0;
     std::uint64_t life = 0;  // numbers the lives of the whole world

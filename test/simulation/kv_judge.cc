@@ -37,10 +37,7 @@ std::shared_ptr<SentPut> KvJudge::Sending(int process, Nanos sent, core::KvPut p
 
 void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat) {
   if (heartbeat.kind == HeartbeatKind::kEvicted) return;
-  if (heartbeat.kind == HeartbeatKind::kLeft) {
-    claims_.Acknowledging(process, {}, "says that it left");
-    return;
-  }
+  if (heartbeat.kind == HeartbeatKind::kLeft) return claims_.Leaving(process);
   if (heartbeat.applied_revision == 0) return;
   // The newest stream that has this revision for this life is meant.
   const wire::Doc* applied = nullptr;

@@ -45,6 +45,7 @@ class Process final : public core::Environment {
   void Resume();
   // The next step that has several effects is broken off amid them, by a crash or by a pause.
   void BreakOffNextStep(std::optional<Nanos> pause);
+  void BreakOffNoMore() { break_off_.reset(); }
   void Leave();
 
   // core::Environment

@@ -130,7 +130,10 @@ void World::StopFaults() {
   scenario.hooks.slow = scenario.hooks.stuck = scenario.hooks.fail_acquire = 0;
   scenario.strategy_faults = StrategyFaults{};
   network_.HealAll();
-  for (const std::unique_ptr<Process>& process : processes_) process->Resume();
+  for (const std::unique_ptr<Process>& process : processes_) {
+    process->BreakOffNoMore();
+    process->Resume();
+  }
   faults_over_ = true;
   shared_.last_fault = std::max(shared_.last_fault, now());
 }
