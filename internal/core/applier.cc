@@ -88,6 +88,7 @@ void Applier::OnEntry(const wire::Entry& entry) {
     return;
   }
   if (doc->life_incarnation != life_.incarnation || doc->life_nonce != life_.nonce) return;
+  if (doc->unknown) return;
   newest_seen_ = entry.revision;
   pending_ = Seen{entry.revision, *std::move(doc)};
   retry_at_ = kNever;

@@ -9,6 +9,8 @@ namespace parti::core {
 namespace {
 // Deaths of one worker closer together than so many leases are a repetition.
 constexpr int kRepeatedWithinLeases = 10;
+// The pause before a refused partition is offered to the same worker again doubles so often.
+constexpr int kMaxDoublings = 4;
 }  // namespace
 
 Calculator::Calculator(Context* context, GroupView* view, const Term& term,
@@ -142,10 +144,14 @@ void Calculator::RequestRebalance() {
 }
 
 void Calculator::Refused(const std::string& worker, PartitionIndex partition) {
-  const auto [it, added] = refused_until_.try_emplace({worker, partition}, 0);
-  if (!added) return;
-  it->second = context_->now + context_->settings.refusal_backoff;
-  refusal_over_at_ = std::min(refusal_over_at_, it->second);
+  RefusalView& refusal = refused_[{worker, partition}];
+  if (refusal.active) return;
+  refusal.active = true;
+  // Even if the plan stays as it is, that partition takes a new grant, and so a new version.
+  offer_again_ = true;
+  refusal.until = context_->now +
+                  (context_->settings.refusal_backoff << std::min(refusal.times++, kMaxDoublings));
+  refusal_over_at_ = std::min(refusal_over_at_, refusal.until);
   if (taken_over_ && plan_.exists) {
     Want(CalculatorState::kRebalancing, 0, true,
          fmt::format("{} gave back {}", worker, view_->names.Name(partition)));
@@ -278,18 +284,21 @@ void Calculator::OnStrategyDone(const StrategyDone& done) {
   Evaluate();
 }
 
+bool Calculator::Refuses(const std::string& worker, PartitionIndex partition) const {
+  const auto it = refused_.find({worker, partition});
+  return it != refused_.end() && it->second.active;
+}
+
 // What a worker gave back goes to somebody else for a while: the one with the fewest.
 void Calculator::Exclude(std::vector<std::int32_t>& owners) {
-  if (refused_until_.empty()) return;
+  if (refused_.empty()) return;
   std::vector<int> load(strategy_input_->workers.size(), 0);
   for (const std::int32_t owner : owners) {
     if (owner >= 0) ++load[static_cast<std::size_t>(owner)];
   }
   for (std::size_t i = 0; i < owners.size(); ++i) {
     const PartitionIndex p = view_->names.Intern((*strategy_input_->partitions)[i].Id());
-    const auto refuses = [&](std::size_t w) {
-      return refused_until_.contains({strategy_input_->workers[w].id, p});
-    };
+    const auto refuses = [&](std::size_t w) { return Refuses(strategy_input_->workers[w].id, p); };
     if (owners[i] < 0 || !refuses(static_cast<std::size_t>(owners[i]))) continue;
     --load[static_cast<std::size_t>(owners[i])];
     owners[i] = kUnassigned;
@@ -347,7 +356,8 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
     return context_->Report(Severity::kError, fits);
   }
   members_ = strategy_members_;
-  if (same) return;
+  if (same && !offer_again_) return;
+  offer_again_ = false;
   next.version = plan_.version + 1;
   plan_ = std::move(next);
   settled_ = false;
@@ -376,15 +386,11 @@ void Calculator::OnTime() {
   if (context_->now >= debounce_at_) Evaluate();
   if (context_->now >= refusal_over_at_) {
     refusal_over_at_ = kNever;
-    for (auto it = refused_until_.begin(); it != refused_until_.end();) {
-      if (context_->now >= it->second) {
-        it = refused_until_.erase(it);
-      } else {
-        refusal_over_at_ = std::min(refusal_over_at_, it->second);
-        ++it;
-      }
+    for (auto& [key, refusal] : refused_) {
+      if (context_->now >= refusal.until) refusal.active = false;
+      if (refusal.active) refusal_over_at_ = std::min(refusal_over_at_, refusal.until);
     }
-    if (plan_.exists && PartitionsDiffer()) {
+    if (plan_.exists) {
       Want(CalculatorState::kRebalancing, 0, true, "offering again what was given back");
     }
   }

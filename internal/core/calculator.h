@@ -114,8 +114,16 @@ class Calculator {
     std::uint64_t incarnation = 0;
   };
   std::map<std::string, Deaths> deaths_;
-  std::map<std::pair<std::string, PartitionIndex>, Nanos> refused_until_;
+  // What a worker gave back, and until when it isn't offered that again: longer each time.
+  struct RefusalView {
+    Nanos until = 0;
+    int times = 0;
+    bool active = false;
+  };
+  bool Refuses(const std::string& worker, PartitionIndex partition) const;
+  std::map<std::pair<std::string, PartitionIndex>, RefusalView> refused_;
   Nanos refusal_over_at_ = kNever;
+  bool offer_again_ = false;
 };
 
 }  // namespace parti::core

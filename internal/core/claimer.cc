@@ -15,10 +15,10 @@ Claimer::Claimer(Context* context, Host* host, std::function<std::int64_t()> cap
       capacity_(std::move(capacity)),
       claim_watch_(
           context, Bucket::kStableId, [this](const wire::Entry& e) { OnClaim(e); },
-          [this] { Choose(); }),
+          [this] { OnReady(); }),
       heartbeat_watch_(
           context, Bucket::kHeartbeat, [this](const wire::Entry& e) { OnHeartbeat(e); },
-          [this] { Choose(); }) {}
+          [this] { OnReady(); }) {}
 
 void Claimer::Start(const std::optional<Life>& former) {
   Stop();
@@ -43,8 +43,9 @@ void Claimer::Stop() {
 // A watch that was reopened shows old entries again: only another revision starts the clock anew.
 void Claimer::OnClaim(const wire::Entry& entry) {
   ClaimSeen& seen = claims_[entry.key];
+  seen.generation = claim_watch_.generation();
   if (seen.revision == entry.revision) return;
-  seen = {entry.revision, context_->now, entry.deleted, std::nullopt};
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, seen.generation};
   if (!entry.deleted) {
     auto record = wire::DecodeClaim(entry.value);
     if (record.ok()) {
@@ -58,8 +59,9 @@ void Claimer::OnClaim(const wire::Entry& entry) {
 
 void Claimer::OnHeartbeat(const wire::Entry& entry) {
   HeartbeatSeen& seen = heartbeats_[entry.key];
+  seen.generation = heartbeat_watch_.generation();
   if (seen.revision == entry.revision) return;
-  seen = {entry.revision, context_->now, entry.deleted, std::nullopt};
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, seen.generation};
   if (!entry.deleted) {
     auto record = wire::DecodeHeartbeat(entry.value);
     if (record.ok()) {
@@ -73,6 +75,26 @@ void Claimer::OnHeartbeat(const wire::Entry& entry) {
   if (step_ == Step::kWaiting && seen.record && seen.record->kind != wire::HeartbeatKind::kLive) {
     Choose();
   }
+}
+
+// What a complete snapshot no longer shows has vanished: the key is written anew from nothing, but
+// whoever held it may live, so its watched time starts again.
+template <typename Seen>
+static void NoteVanished(std::map<std::string, Seen>& all, WatchId generation, Nanos now) {
+  for (auto& [id, seen] : all) {
+    if (seen.generation == generation || seen.revision == 0) continue;
+    seen.revision = 0;
+    seen.since = now;
+    seen.deleted = true;
+  }
+}
+
+void Claimer::OnReady() {
+  if (claim_watch_.ready()) NoteVanished(claims_, claim_watch_.generation(), context_->now);
+  if (heartbeat_watch_.ready()) {
+    NoteVanished(heartbeats_, heartbeat_watch_.generation(), context_->now);
+  }
+  Choose();
 }
 
 const Claimer::ClaimSeen* Claimer::FindClaim(const std::string& id) const {
@@ -210,8 +232,11 @@ void Claimer::Try(const std::string& id) {
 // recreated.
 void Claimer::OnDoc(const KvAnswer& answer) {
   if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
-    const std::string id = life_.worker;
-    return Retry([this, id] { Try(id); });
+    // By then the id may be taken: choose again.
+    return Retry([this] {
+      step_ = Step::kWaiting;
+      Choose();
+    });
   }
   const ClaimSeen* claim = FindClaim(life_.worker);
   const HeartbeatSeen* heartbeat = FindHeartbeat(life_.worker);
@@ -344,7 +369,7 @@ void Claimer::GiveUp(bool conflict) {
     if (const auto it = claims_.find(life_.worker); it != claims_.end()) {
       it->second.since = context_->now;
     } else {
-      claims_[life_.worker] = {0, context_->now, false, std::nullopt};
+      claims_[life_.worker] = {0, context_->now, false, std::nullopt, 0};
     }
     window_ *= 2;
   }

@@ -42,12 +42,14 @@ class Claimer {
     Nanos since = 0;
     bool deleted = false;
     std::optional<wire::Claim> record;  // none: deleted or unreadable
+    WatchId generation = 0;             // of the snapshot that showed it last
   };
   struct HeartbeatSeen {
     std::uint64_t revision = 0;
     Nanos since = 0;
     bool deleted = false;
     std::optional<wire::Heartbeat> record;
+    WatchId generation = 0;
   };
   struct Candidate {
     std::string id;
@@ -57,6 +59,7 @@ class Claimer {
 
   void OnClaim(const wire::Entry& entry);
   void OnHeartbeat(const wire::Entry& entry);
+  void OnReady();
   void Choose();
   std::vector<std::string> OwnIds() const;
   // When the id is free: now or before, later, or kNever while unknown.

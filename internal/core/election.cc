@@ -117,6 +117,27 @@ Nanos Election::ChallengeAt() const {
 }
 
 void Election::Challenge() {
+  // The watch may have fallen silent, or the stream may be another one by now: the record itself is
+  // looked at before it is overwritten.
+  role_ = Role::kChallenging;
+  context_->Get(scope_, Bucket::kElection, kLeaderKey,
+                [this](const KvAnswer& answer) { OnLook(answer); });
+}
+
+void Election::OnLook(const KvAnswer& answer) {
+  if (role_ != Role::kChallenging) return;
+  role_ = Role::kCandidate;
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    act_at_ = backoff_.Next(*context_);
+    act_ = [] {};
+    return;
+  }
+  const bool absent = answer.code == KvCode::kNotFound;
+  if ((absent ? 0 : answer.entry.revision) != revision_) {
+    View(absent ? wire::Entry{kLeaderKey, 0, true, ""} : answer.entry);
+    watch_.Reopen();
+    return;
+  }
   // Where `leader` tells no epoch, the docs and heartbeats may remember one.
   if (!record_) return BeginScan();
   WriteChallenge();

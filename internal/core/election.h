@@ -58,6 +58,7 @@ class Election {
   bool ModeFits();
   Nanos ChallengeAt() const;
   void Challenge();
+  void OnLook(const KvAnswer& answer);
   void BeginScan();
   void OnScanReady();
   void WriteChallenge();

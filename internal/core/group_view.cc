@@ -72,6 +72,7 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   const bool new_life = !before.record || before.record->incarnation != view.record->incarnation ||
                         before.record->nonce != view.record->nonce;
   if (new_life || !view.live()) worker.condemned = false;
+  if (view.record->highest_epoch >= fence_epoch_ || !view.live()) worker.suspect = false;
   return true;
 }
 
@@ -97,6 +98,7 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
     SawLease(doc->life_lease_ms);
     context_->SawEpoch(doc->epoch);
     next.valid = true;
+    next.unknown = doc->unknown;
     next.epoch = doc->epoch;
     next.nonce = doc->nonce;
     next.version = doc->version;
@@ -119,13 +121,15 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
     next.releasing_since = view.releasing_since != kNever ? view.releasing_since : context_->now;
   }
   view = std::move(next);
-  NoteUnreadable(workers[entry.key]);
   return true;
 }
 
-void GroupView::NoteUnreadable(WorkerView& worker) {
-  if (!worker.doc.unreadable) return;
-  worker.unreadable_life = worker.heartbeat.record ? worker.heartbeat.record->incarnation : 0;
+void GroupView::SuspectAll(std::uint64_t epoch) {
+  fence_epoch_ = epoch;
+  for (auto& [id, worker] : workers) {
+    const bool seen = worker.heartbeat.record && worker.heartbeat.record->highest_epoch >= epoch;
+    worker.suspect = (worker.heartbeat.live() && !seen) || worker.heartbeat.unreadable();
+  }
 }
 
 void GroupView::KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at) {
@@ -134,8 +138,15 @@ void GroupView::KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos 
   known_since_ = seen_at;
 }
 
-void GroupView::ScanDone() {
-  for (auto& [id, worker] : workers) NoteUnreadable(worker);
+bool WorkerView::MembershipChanged() {
+  const std::optional<wire::Heartbeat>& now = heartbeat.record;
+  const bool same =
+      counted.has_value() == now.has_value() &&
+      (!now || (counted->kind == now->kind && counted->nonce == now->nonce &&
+                counted->incarnation == now->incarnation && counted->capacity == now->capacity &&
+                counted->labels == now->labels));
+  if (!same) counted = now;
+  return !same;
 }
 
 bool WorkerView::unexplained() const {
@@ -147,7 +158,7 @@ bool WorkerView::unexplained() const {
 }
 
 bool WorkerView::usable() const {
-  if (!heartbeat.live() || evicting || condemned || doc_blocks()) return false;
+  if (!heartbeat.live() || evicting || condemned || suspect || doc_blocks()) return false;
   // Rule [5]: nothing is written for an older life than the doc names.
   if (doc.valid && !same_life() && !newer_life() && RuleOn(Rule::kNeverOlderLife)) return false;
   return !unexplained() || !RuleOn(Rule::kUnexplainedHoldsAll);
@@ -157,8 +168,7 @@ bool GroupView::DocLifeIsOver(const WorkerView& worker, Nanos now) {
   const HeartbeatView& heartbeat = worker.heartbeat;
   if (!heartbeat.record) return false;
   if (worker.doc.unreadable) {
-    return heartbeat.left() || (heartbeat.evicted() && now >= heartbeat.lease_over_at) ||
-           !worker.doc_blocks();
+    return heartbeat.left() || (heartbeat.evicted() && now >= heartbeat.lease_over_at);
   }
   if (!worker.doc.valid) return true;
   if (worker.newer_life()) return true;
@@ -173,12 +183,16 @@ Holdings GroupView::PossiblyHeld(const WorkerView& worker, Nanos now) const {
   const bool over = DocLifeIsOver(worker, now);
   if (doc.unreadable) {
     if (!over && RuleOn(Rule::kUnreadableHoldsAll)) held.everything = true;
+  } else if (doc.unknown && !over) {
+    held.everything = true;
   } else if (doc.valid && !over) {
     // Rule [4]: before the worker has acknowledged the doc it may hold what that takes away, too.
     const bool exact = worker.acknowledged() || !RuleOn(Rule::kUnackedHoldsAll);
     held.partitions = exact ? doc.owned : Union(doc.owned, doc.releasing);
   }
-  if (worker.unexplained() && RuleOn(Rule::kUnexplainedHoldsAll)) held.everything = true;
+  if ((worker.unexplained() || worker.suspect) && RuleOn(Rule::kUnexplainedHoldsAll)) {
+    held.everything = true;
+  }
   // Rule [7]
   if (RuleOn(Rule::kRememberUnanswered)) {
     for (const UnansweredWrite& write : doc.unanswered) {

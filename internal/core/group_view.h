@@ -57,6 +57,7 @@ struct DocView {
   std::uint64_t revision = 0;
   bool unreadable = false;  // or deleted
   bool valid = false;       // a doc stands
+  bool unknown = false;     // it stands in for one that could not be read
   std::uint64_t epoch = 0;
   std::uint64_t nonce = 0;
   std::uint64_t version = 0;
@@ -71,7 +72,7 @@ struct DocView {
   bool rereading = false;
   Nanos releasing_since = kNever;  // since when something is to be released, unacknowledged
 
-  bool empty() const { return !unreadable && owned.empty() && releasing.empty(); }
+  bool empty() const { return !unreadable && !unknown && owned.empty() && releasing.empty(); }
 };
 
 struct WorkerView {
@@ -81,19 +82,22 @@ struct WorkerView {
   bool rereading = false;  // the heartbeat is being read again
   bool condemned = false;  // to be evicted whatever its heartbeat says
   std::string condemned_why;
-  // The incarnation that stood when the doc was found unreadable: a later life shows that the lives
-  // which may hold something are over.
-  std::uint64_t unreadable_life = 0;
+  // This life may have applied docs that no bucket tells of any more. Cleared by a heartbeat that
+  // has seen the fence: it shows all that was applied before, and after it older docs are refused.
+  bool suspect = false;
 
-  // The doc can't be read, and whoever it was written for may still live.
-  bool doc_blocks() const {
-    return doc.unreadable && !(heartbeat.live() && heartbeat.record->incarnation > unreadable_life);
-  }
+  // What the Calculator saw of this worker last.
+  std::optional<wire::Heartbeat> counted;
+  // A life began or ended, or its capacity or labels changed, since this was asked last.
+  bool MembershipChanged();
+
   // The doc names the life that the heartbeat shows.
   bool same_life() const {
     return doc.valid && heartbeat.record && heartbeat.record->incarnation == doc.incarnation &&
            heartbeat.record->nonce == doc.life_nonce;
   }
+  // What the worker's present life may hold can't be told from the doc.
+  bool doc_blocks() const { return doc.unreadable || (doc.unknown && same_life()); }
   bool newer_life() const {
     return heartbeat.record && (!doc.valid || heartbeat.record->incarnation > doc.incarnation);
   }
@@ -125,14 +129,13 @@ class GroupView {
   // Both return whether it was news.
   bool TakeHeartbeat(const wire::Entry& entry);
   bool TakeDoc(const wire::Entry& entry);
+  // All lives are suspect until they have seen `epoch`.
+  void SuspectAll(std::uint64_t epoch);
+
   // Heartbeats of this life up to `number` were sent before `seen_at`: the lease of such a one is
   // counted from there rather than from its first sight, which spares the failover of a leader one
   // lease.
   void KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at);
-
-  // The first scan is complete. Until then the order in which docs and heartbeats came means
-  // nothing.
-  void ScanDone();
 
   // The longest lease that anything read so far tells of, our own included.
   Nanos LongestLease() const { return longest_lease_; }
@@ -149,10 +152,10 @@ class GroupView {
 
  private:
   void SawLease(std::int64_t lease_ms);
-  static void NoteUnreadable(WorkerView& worker);
   void NoteTombstone(HeartbeatView& view, const HeartbeatView& before);
 
   Context* const context_;
+  std::uint64_t fence_epoch_ = 0;
   std::uint64_t known_nonce_ = 0;
   std::uint64_t known_number_ = 0;
   Nanos known_since_ = 0;

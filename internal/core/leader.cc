@@ -52,15 +52,11 @@ void Leader::OnHeartbeat(const wire::Entry& entry) {
   if (before && after && before->kind == after->kind && before->incarnation == after->incarnation &&
       before->nonce == after->nonce && before->capacity == after->capacity &&
       before->labels == after->labels && before->applied_revision == after->applied_revision &&
-      before->applied_nonce == after->applied_nonce && before->refused == after->refused) {
+      before->applied_nonce == after->applied_nonce && before->refused == after->refused &&
+      before->highest_epoch == after->highest_epoch) {
     return;
   }
   ViewChanged(entry.key);
-  const bool membership = !before || !after || before->kind != after->kind ||
-                          before->incarnation != after->incarnation ||
-                          before->nonce != after->nonce || before->capacity != after->capacity ||
-                          before->labels != after->labels;
-  if (membership) calculator_.MembersTouched();
 }
 
 void Leader::OnDoc(const wire::Entry& entry) {
@@ -80,12 +76,12 @@ bool Leader::Unfit() {
 }
 
 void Leader::ViewChanged(const std::string& id) {
-  if (!taken_over_ || unfit_) return;
-  const WorkerView& worker = view_.workers[id];
-  const bool was_live = worker.heartbeat.live();
+  if (!taken_over_ || Unfit()) return;
+  WorkerView& worker = view_.workers[id];
   monitor_.Touched(id);
   CheckRefusals(id);
-  if (!was_live || worker.condemned) calculator_.MembersTouched();
+  // Whichever way the news came: watch, poll, or the answer to a request.
+  if (worker.MembershipChanged() || worker.condemned) calculator_.MembersTouched();
   publisher_.Touch();
 }
 
@@ -116,7 +112,6 @@ void Leader::OnReady() {
 void Leader::TakeOver() {
   if (Unfit()) return;
   taken_over_ = true;
-  view_.ScanDone();
   heartbeat_stream_ = heartbeat_watch_.stream_id();
   assignment_stream_ = doc_watch_.stream_id();
   const bool recreated =
@@ -137,9 +132,11 @@ void Leader::TakeOver() {
   publisher_.HoldUntil(hold);
   confirm_at_ = hold;
   poll_at_ = context_->now + context_->settings.lease / 2;
-  if (recreated && RuleOn(Rule::kFirstGrantWaits)) {
-    monitor_.CondemnEveryone("its bucket was recreated under it");
+  if (hold > context_->now) {
+    view_.SuspectAll(term_.epoch);
+    monitor_.EvictSuspectsAt(hold);
   }
+  for (auto& [id, worker] : view_.workers) worker.MembershipChanged();
   calculator_.TakeOver();
   monitor_.Look();
   for (const auto& [id, worker] : view_.workers) CheckRefusals(id);
@@ -174,7 +171,7 @@ void Leader::OnPoll(Watch& watch, const KvAnswer& answer) {
 void Leader::OnTime() {
   heartbeat_watch_.OnTime();
   doc_watch_.OnTime();
-  if (unfit_ || !taken_over_) return;
+  if (!taken_over_ || Unfit()) return;
   for (const auto& [behind, watch] :
        {std::pair{&heartbeat_behind_, &heartbeat_watch_}, std::pair{&doc_behind_, &doc_watch_}}) {
     if (context_->now < behind->until) continue;

@@ -36,16 +36,6 @@ void Monitor::Condemn(const std::string& id, std::string why) {
   Touched(id);
 }
 
-void Monitor::CondemnEveryone(const std::string& why) {
-  for (auto& [id, worker] : view_->workers) {
-    if (worker.heartbeat.live() || worker.heartbeat.unreadable()) {
-      worker.condemned = true;
-      worker.condemned_why = why;
-    }
-  }
-  Look();
-}
-
 // When this worker is to be evicted, and why. kNever: nothing to evict.
 Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
   const HeartbeatView& heartbeat = worker.heartbeat;
@@ -56,6 +46,10 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
   }
   // What a doc names holds its partitions until a tombstone says otherwise, also when its heartbeat
   // is gone or shows something older than the doc.
+  if (worker.suspect && context_->now >= suspects_until_) {
+    *why = "a bucket was recreated, and it has not shown what it holds";
+    return 0;
+  }
   if (heartbeat.deleted) {
     *why = "its heartbeat was deleted";
     return 0;
@@ -64,10 +58,9 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
       (doc.valid && !doc.empty() &&
        (!heartbeat.record ||
         (!worker.newer_life() && !worker.same_life() && !heartbeat.evicted()))) ||
-      (worker.doc_blocks() && !heartbeat.left() && !heartbeat.evicted());
+      (doc.unreadable && !heartbeat.record);
   if (doc_unexplained && !heartbeat.unreadable()) {
-    *why = doc.unreadable ? "its assignment is unreadable"
-                          : "its heartbeat does not show the life that its assignment names";
+    *why = "its heartbeat does not show the life that its assignment names";
     return 0;
   }
   if (heartbeat.evicted() && doc.valid && !doc.empty() &&
@@ -75,14 +68,22 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
     *why = "its tombstone names an older life than its assignment";
     return 0;
   }
+  // What a life with an unreadable assignment holds is known to nobody: it ends. The doc says so
+  // first, so that a later leader doesn't end the next life, too.
+  if (heartbeat.live() && doc.unknown && worker.same_life()) {
+    *why = "its assignment was unreadable";
+    return 0;
+  }
+  const Nanos suspect = worker.suspect ? suspects_until_ : kNever;
   if (heartbeat.live()) {
     const Nanos silent =
         heartbeat.since + context_->WithDrift(heartbeat.record->lease_ms * kMillisecond);
     *why = "no heartbeat for its lease";
-    const bool held_up = doc.releasing_since != kNever && !worker.acknowledged();
+    const bool held_up =
+        doc.releasing_since != kNever && worker.same_life() && !worker.acknowledged();
     const Nanos stuck = held_up ? doc.releasing_since + context_->settings.release_timeout : kNever;
     if (stuck < silent) *why = "it did not release its partitions within release_timeout";
-    return std::min(silent, stuck);
+    return std::min({silent, stuck, suspect});
   }
   if (heartbeat.unreadable()) {
     *why = "its heartbeat is unreadable";

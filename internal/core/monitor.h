@@ -27,7 +27,11 @@ class Monitor {
   void Touched(const std::string& worker);
   // Evicts this life whatever its heartbeat says.
   void Condemn(const std::string& worker, std::string why);
-  void CondemnEveryone(const std::string& why);
+  // Who still is suspect then is evicted.
+  void EvictSuspectsAt(Nanos when) {
+    suspects_until_ = when;
+    next_look_ = std::min(next_look_, when);
+  }
 
   void OnTime();
   Nanos NextDeadline() const { return next_look_; }
@@ -47,6 +51,7 @@ class Monitor {
   const Term term_;
   const std::function<void(const std::string&)> changed_;
   Scope scope_;
+  Nanos suspects_until_ = kNever;
   Nanos next_look_ = kNever;  // no later than the earliest deadline
 };
 

@@ -17,6 +17,16 @@ namespace {
 constexpr Nanos kPausePerPartition = 1'000;
 }  // namespace
 
+namespace {
+bool GaveBack(const wire::Heartbeat& heartbeat, const std::string& partition,
+              const FencingToken& token) {
+  return std::any_of(heartbeat.refused.begin(), heartbeat.refused.end(),
+                     [&](const wire::Refusal& refusal) {
+                       return refusal.partition == partition && refusal.token == token;
+                     });
+}
+}  // namespace
+
 class Publisher::Holders {
  public:
   explicit Holders(std::size_t partitions) : holder_(partitions, kNobody) {}
@@ -71,7 +81,6 @@ Nanos Publisher::NextDeadline() const {
 void Publisher::Step() {
   step_at_ = kNever;
   last_step_ = context_->now;
-  if (!calculator_->plan().exists) return;
   std::vector<Holdings> held;
   held.reserve(view_->workers.size());
   Holders holders(view_->names.size());
@@ -84,7 +93,7 @@ void Publisher::Step() {
     Consider(id, worker, holders, index, held[static_cast<std::size_t>(index)]);
     ++index;
   }
-  if (Settled()) calculator_->Settled();
+  if (calculator_->plan().exists && Settled()) calculator_->Settled();
 }
 
 bool Publisher::Settled() const {
@@ -102,7 +111,8 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   DocView& doc = worker.doc;
   if (doc.writing || doc.rereading || worker.rereading) return;
   if (!worker.heartbeat.live()) return EmptyDoc(id, worker);
-  if (!worker.usable()) return;
+  if (doc.unreadable) return StandIn(id, worker);
+  if (!worker.usable() || !calculator_->plan().exists) return;
 
   const wire::Heartbeat& heartbeat = *worker.heartbeat.record;
   const Life life{id, heartbeat.incarnation, heartbeat.nonce};
@@ -126,7 +136,12 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   std::vector<std::pair<PartitionIndex, FencingToken>> grants;
   for (const PartitionIndex p : target) {
     const auto at = std::lower_bound(doc.owned.begin(), doc.owned.end(), p);
-    const bool stands = standing_counts && at != doc.owned.end() && *at == p;
+    bool stands = standing_counts && at != doc.owned.end() && *at == p;
+    if (stands && !rewrite) {
+      // What the worker gave back isn't its own any more: it takes a new grant to offer it again.
+      const FencingToken& token = doc.tokens[static_cast<std::size_t>(at - doc.owned.begin())];
+      stands = token >= fresh || !GaveBack(heartbeat, view_->names.Name(p), token);
+    }
     if (!stands && !holders.FreeFor(index, p)) continue;
     const FencingToken token =
         stands && !rewrite ? doc.tokens[static_cast<std::size_t>(at - doc.owned.begin())] : fresh;
@@ -152,7 +167,8 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   if (RuleOn(Rule::kKeepReleasing)) {
     draft.releasing = GroupView::Minus(held.partitions, draft.owned);
   }
-  const bool needed = !same || rewrite || draft.owned != doc.owned || !doc.unanswered.empty();
+  const bool needed = !same || rewrite || draft.owned != doc.owned || tokens != doc.tokens ||
+                      !doc.unanswered.empty();
   if (!needed) return;
   draft.doc.version = calculator_->plan().version;
   draft.doc.life_incarnation = life.incarnation;
@@ -161,6 +177,18 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   for (std::size_t i = 0; i < draft.owned.size(); ++i) {
     draft.doc.owned.push_back({view_->names.Name(draft.owned[i]), tokens[i]});
   }
+  Write(id, worker, std::move(draft));
+}
+
+// An unreadable doc is replaced by one that can be read and says as much: the life that stands now
+// holds everything until it is over.
+void Publisher::StandIn(const std::string& id, WorkerView& worker) {
+  Draft draft;
+  draft.doc.unknown = true;
+  draft.doc.version = calculator_->plan().version;
+  draft.doc.life_incarnation = worker.heartbeat.record->incarnation;
+  draft.doc.life_nonce = worker.heartbeat.record->nonce;
+  draft.doc.life_lease_ms = worker.heartbeat.record->lease_ms;
   Write(id, worker, std::move(draft));
 }
 
@@ -191,15 +219,18 @@ void Publisher::Write(const std::string& id, WorkerView& worker, Draft draft) {
   std::string value = wire::Encode(draft.doc);
   worker.doc.writing = true;
   const std::uint64_t expected = worker.doc.revision;
-  UnansweredWrite write{draft.doc.life_incarnation, GroupView::Union(draft.owned, draft.releasing)};
+  // Rule [7]: from now on it may land, until a later compare-and-set succeeds or a newer revision
+  // is read. An answer that says so takes it away with the whole old view.
+  worker.doc.unanswered.push_back(
+      {draft.doc.life_incarnation, GroupView::Union(draft.owned, draft.releasing)});
   std::string kept = value;
   context_->Put(scope_, Bucket::kAssignment, id, expected, std::move(value),
-                [this, id, expected, write = std::move(write), kept = std::move(kept)](
-                    const KvAnswer& answer) { OnAnswer(id, expected, write, kept, answer); });
+                [this, id, expected, kept = std::move(kept)](const KvAnswer& answer) {
+                  OnAnswer(id, expected, kept, answer);
+                });
 }
 
-void Publisher::OnAnswer(const std::string& id, std::uint64_t expected,
-                         const UnansweredWrite& write, const std::string& value,
+void Publisher::OnAnswer(const std::string& id, std::uint64_t expected, const std::string& value,
                          const KvAnswer& answer) {
   DocView& doc = view_->workers[id].doc;
   doc.writing = false;
@@ -210,8 +241,6 @@ void Publisher::OnAnswer(const std::string& id, std::uint64_t expected,
       changed_(id);
       return;
     case KvCode::kUnknown:
-      // Rule [7]. Unless the watch has shown meanwhile that the key moved on: then it can't land.
-      if (doc.revision == expected) doc.unanswered.push_back(write);
       step_at_ = std::min(step_at_, backoff_.Next(*context_));
       return;
     case KvCode::kRefused:

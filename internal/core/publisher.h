@@ -43,10 +43,11 @@ class Publisher {
   bool Settled() const;
   void Consider(const std::string& id, WorkerView& worker, const Holders& holders, int index,
                 const Holdings& held);
+  void StandIn(const std::string& id, WorkerView& worker);
   void EmptyDoc(const std::string& id, WorkerView& worker);
   void Write(const std::string& id, WorkerView& worker, Draft draft);
-  void OnAnswer(const std::string& id, std::uint64_t expected, const UnansweredWrite& write,
-                const std::string& value, const KvAnswer& answer);
+  void OnAnswer(const std::string& id, std::uint64_t expected, const std::string& value,
+                const KvAnswer& answer);
   void Reread(const std::string& id, std::uint64_t expected);
 
   Context* const context_;

@@ -38,6 +38,9 @@ class Watch {
   std::uint64_t position() const { return position_; }
   std::uint64_t stream_id() const { return stream_id_; }
 
+  // Tells one snapshot from the next.
+  WatchId generation() const { return id_; }
+
   void OnEntry(const wire::Entry& entry);
   void OnSnapshotEnd(const wire::StreamState& stream);
   void OnBroken();

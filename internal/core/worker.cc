@@ -27,6 +27,8 @@ class Worker::Impl : public Host {
     if (phase_ == Phase::kStopped) return;
     context_.now = std::max(context_.now, now);
     context_.set_effects(effects);
+    // What comes after the lease ran out finds the life ended already.
+    if (phase_ != Phase::kNew) lease_.OnTime();
     std::visit([this](const auto& e) { Take(e); }, event);
     OnTime();
     Settle();

@@ -255,6 +255,7 @@ absl::StatusOr<Doc> DecodeDoc(std::string_view bytes) {
   const json* life = fields.Object("life");
   const json* owned = fields.Array("owned");
   const json* releasing = fields.Array("releasing");
+  fields.Boolean("unknown", &doc.unknown, Presence::kOptional);
   if (!fields.ok()) return fields.status();
   FieldReader inner("doc.life", *life);
   inner.Unsigned("incarnation", &doc.life_incarnation);

@@ -177,6 +177,7 @@ std::string Encode(const Doc& record) {
   AppendOwned(record.owned, &out);
   out.append(",\"releasing\":");
   AppendStrings({record.releasing.begin(), record.releasing.end()}, &out);
+  if (record.unknown) out.append(",\"unknown\":true");
   out.push_back('}');
   return Pack(std::move(out));
 }

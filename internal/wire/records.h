@@ -117,6 +117,9 @@ struct Doc {
   std::int64_t life_lease_ms = 0;
   std::vector<OwnedPartition> owned;   // sorted by id
   std::vector<std::string> releasing;  // sorted; disjoint from owned
+  // Stands in for a doc that could not be read: what the life named here holds is not known, so it
+  // holds everything until it is over.
+  bool unknown = false;
   friend bool operator==(const Doc&, const Doc&) = default;
 };
 
