@@ -202,6 +202,9 @@ void Calculator::TakeOver() {
   Evaluate();
   if (plan_.exists && partitions_ != nullptr && PartitionsDiffer()) {
     Want(CalculatorState::kRebalancing, 0, false, "takeover: partitions without an owner");
+  } else if (plan_.exists) {
+    // The predecessor may have died on its way to balance. If it didn't, this changes nothing.
+    Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true, "takeover");
   }
   if (plan_.exists) planned_();
 }
