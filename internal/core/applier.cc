@@ -242,7 +242,7 @@ void Applier::Poll() {
   poll_at_ =
       context_->now + 2 * context_->settings.lease + context_->Jitter(context_->settings.lease);
   context_->Get(scope_, Bucket::kAssignment, life_.worker, [this](const KvAnswer& answer) {
-    if (answer.code != KvCode::kOk || answer.entry.revision <= watch_.position()) return;
+    if (answer.code != KvCode::kOk || answer.entry.revision <= watch_.highest_seen()) return;
     OnEntry(answer.entry);
     watch_.Reopen();
   });

@@ -147,8 +147,6 @@ void Calculator::Refused(const std::string& worker, PartitionIndex partition) {
   RefusalView& refusal = refused_[{worker, partition}];
   if (refusal.active) return;
   refusal.active = true;
-  // Even if the plan stays as it is, that partition takes a new grant, and so a new version.
-  offer_again_ = true;
   refusal.until = context_->now +
                   (context_->settings.refusal_backoff << std::min(refusal.times++, kMaxDoublings));
   refusal_over_at_ = std::min(refusal_over_at_, refusal.until);
@@ -333,6 +331,24 @@ absl::Status Calculator::CheckSizes(const Plan& plan) const {
   return absl::OkStatus();
 }
 
+// The plan leaves a partition with a worker that gave its last grant of it back: it takes a new
+// grant, and so a new version.
+bool Calculator::OffersAgain(const Plan& plan) const {
+  for (const auto& [id, planned] : plan.workers) {
+    const auto it = view_->workers.find(id);
+    if (it == view_->workers.end() || !it->second.same_life()) continue;
+    for (const wire::Refusal& refusal : it->second.heartbeat.record->refused) {
+      const PartitionIndex p = view_->names.Intern(refusal.partition);
+      const DocView& doc = it->second.doc;
+      const auto at = std::lower_bound(doc.owned.begin(), doc.owned.end(), p);
+      if (at == doc.owned.end() || *at != p) continue;
+      if (doc.tokens[static_cast<std::size_t>(at - doc.owned.begin())] != refusal.token) continue;
+      if (std::binary_search(planned.target.begin(), planned.target.end(), p)) return true;
+    }
+  }
+  return false;
+}
+
 void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   std::vector<std::int32_t> owners = owners_in;
   Exclude(owners);
@@ -359,8 +375,7 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
     return context_->Report(Severity::kError, fits);
   }
   members_ = strategy_members_;
-  if (same && !offer_again_) return;
-  offer_again_ = false;
+  if (same && !OffersAgain(next)) return;
   next.version = plan_.version + 1;
   plan_ = std::move(next);
   settled_ = false;

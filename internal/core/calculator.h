@@ -83,6 +83,7 @@ class Calculator {
   void Want(CalculatorState state, Nanos window, bool planned, const std::string& cause);
   void Run();
   void Adopt(const std::vector<std::int32_t>& owners);
+  bool OffersAgain(const Plan& plan) const;
   void Exclude(std::vector<std::int32_t>& owners);
   absl::Status CheckSizes(const Plan& plan) const;
   bool PartitionsDiffer() const;
@@ -123,7 +124,6 @@ class Calculator {
   bool Refuses(const std::string& worker, PartitionIndex partition) const;
   std::map<std::pair<std::string, PartitionIndex>, RefusalView> refused_;
   Nanos refusal_over_at_ = kNever;
-  bool offer_again_ = false;
 };
 
 }  // namespace parti::core

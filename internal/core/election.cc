@@ -196,7 +196,8 @@ void Election::WriteChallenge() {
   heartbeat_stream_ = term_.heartbeat_stream;
   renewals_ = 0;
   sent_ = context_->now;
-  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(Record()),
+  sent_record_ = Record();
+  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(sent_record_),
                 [this](const KvAnswer& a) { OnChallengeAnswer(a); });
   if (!RuleOn(Rule::kReadAfterFence)) host_->Elected(term_);
 }
@@ -253,7 +254,7 @@ void Election::OnChallengeReadBack(const KvAnswer& answer) {
 void Election::Won(std::uint64_t revision) {
   role_ = Role::kLeading;
   revision_ = revision;
-  record_ = Record();
+  record_ = sent_record_;
   unreadable_ = false;
   since_ = context_->now;
   context_->SawEpoch(term_.epoch);
@@ -278,7 +279,8 @@ void Election::Renew() {
   ++renewals_;
   const Nanos sent = context_->now;
   renewals_sent_[renewals_] = sent;
-  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(Record()),
+  sent_record_ = Record();
+  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(sent_record_),
                 [this, sent](const KvAnswer& a) { OnRenewAnswer(a, sent); });
 }
 
@@ -288,7 +290,8 @@ void Election::OnRenewAnswer(const KvAnswer& answer, Nanos sent) {
   switch (answer.code) {
     case KvCode::kOk:
       revision_ = answer.revision;
-      record_ = Record();
+      record_ = sent_record_;
+      since_ = context_->now;
       if (confirm_pending_) act_at_ = context_->now;
       until_ = std::max(until_, sent + context_->settings.election_ttl);
       renewals_sent_.clear();
@@ -320,6 +323,8 @@ void Election::OnRenewReadBack(const KvAnswer& answer) {
         !record->released) {
       // A renewal of ours whose answer was lost: the term counts from the sending of that one.
       revision_ = answer.entry.revision;
+      record_ = *record;
+      since_ = context_->now;
       if (const auto it = renewals_sent_.find(record->renewals); it != renewals_sent_.end()) {
         until_ = std::max(until_, it->second + context_->settings.election_ttl);
       }

@@ -105,6 +105,7 @@ class Election {
   Nanos until_ = 0;  // no acknowledged renewal past this: stop writing
   bool outstanding_ = false;
   bool confirm_pending_ = false;  // the streams are to be written with the next renewal
+  wire::Leader sent_record_;
   std::map<std::uint64_t, Nanos> renewals_sent_;
   bool releasing_ = false;
   Nanos act_at_ = kNever;

@@ -36,6 +36,8 @@ class Watch {
   bool ready() const { return ready_; }
   // Every message up to here was seen or is known to be gone.
   std::uint64_t position() const { return position_; }
+  // The highest revision that was delivered since the watch was opened.
+  std::uint64_t highest_seen() const { return highest_seen_; }
   std::uint64_t stream_id() const { return stream_id_; }
 
   // Tells one snapshot from the next.
