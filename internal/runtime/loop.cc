@@ -104,6 +104,7 @@ void Loop::Deliver(const core::Event& event) {
   if (std::holds_alternative<core::StopRequested>(event)) {
     stop_deadline_ = BootNow() + settings_.stop_timeout + kStopMargin;
   }
+  if (const auto* broken = std::get_if<core::WatchBroken>(&event)) LogBrokenWatch(broken->reason);
   if (std::holds_alternative<core::PartitionsFailed>(event)) OnListingFailed();
   if (std::holds_alternative<core::PartitionsListed>(event)) list_backoff_ = 0;
 
@@ -112,6 +113,18 @@ void Loop::Deliver(const core::Event& event) {
   for (const core::Effect& effect : effects_) {
     std::visit([this](const auto& one) { Do(one); }, effect);
   }
+}
+
+// A watch that can't be opened is tried again for ever: seldom enough to read, often enough to see.
+void Loop::LogBrokenWatch(const std::string& reason) {
+  constexpr core::Nanos kSayAgainAfter = 60 * core::kSecond;
+  constexpr std::size_t kMaxRemembered = 100;
+  const core::Nanos now = BootNow();
+  if (watch_trouble_.size() >= kMaxRemembered) watch_trouble_.clear();
+  const auto [said, first] = watch_trouble_.try_emplace(reason, now);
+  if (!first && now < said->second + kSayAgainAfter) return;
+  said->second = now;
+  Log(LogLevel::kInfo, "watch broke and is opened again: " + reason);
 }
 
 void Loop::OnListingFailed() {

@@ -4,6 +4,7 @@
 #define PARTI_INTERNAL_RUNTIME_LOOP_H_
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -57,6 +58,7 @@ class Loop {
   void Deliver(const core::Event& event);
   void OnStopDeadline();
   void OnListingFailed();
+  void LogBrokenWatch(const std::string& reason);
   void End();
 
   // One for each effect.
@@ -96,6 +98,7 @@ class Loop {
   core::Nanos stop_deadline_ = core::kNever;
   core::Nanos list_again_at_ = core::kNever;
   core::Nanos list_backoff_ = 0;
+  std::map<std::string, core::Nanos> watch_trouble_;  // reason → when it was logged
 };
 
 }  // namespace parti::runtime

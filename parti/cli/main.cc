@@ -1,8 +1,8 @@
 // The `parti` command.
 #include <CLI/CLI.hpp>
 #include <functional>
-#include <iostream>
 #include <string>
+#include <vector>
 
 #include "parti/cli/demo.h"
 #include "parti/cli/worker_command.h"
@@ -28,9 +28,10 @@ int main(int argc, char** argv) {
   app.name("parti");
   app.set_version_flag("--version", "parti " PARTI_VERSION);
   app.require_subcommand(1);
-  app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
-    return "parti: " + std::string(error.what()) + "\nTry: " + failed->get_display_name() +
-           " --help\n";
+  app.failure_message([](const CLI::App* root, const CLI::Error& error) {
+    const std::vector<CLI::App*> chosen = root->get_subcommands();
+    return "parti: " + std::string(error.what()) + "\nTry: parti" +
+           (chosen.empty() ? "" : " " + chosen.front()->get_name()) + " --help\n";
   });
 
   std::function<int()> action;

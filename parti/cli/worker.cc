@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -21,6 +22,9 @@ namespace parti::cli {
 namespace {
 
 constexpr int kFailure = 1;
+constexpr int kUsageError = 2;
+// Who stops a process often tells it and its process group, which is one wish, not two.
+constexpr std::chrono::milliseconds kSameSignal(300);
 
 std::vector<Partition> NumberedPartitions(int count) {
   std::vector<Partition> partitions;
@@ -40,19 +44,27 @@ class WorkerRun {
       : options_(options), logger_(std::make_shared<StderrLogger>(options.log_level)) {}
 
   int Run() {
-    if (absl::Status status = Prepare(); !status.ok()) return Fail(status);
+    if (absl::Status status = Prepare(); !status.ok()) {
+      Fail(status);
+      return absl::IsInvalidArgument(status) ? kUsageError : kFailure;
+    }
     std::thread starter([this] {
       // What for is in the log already.
       if (!manager_->Start().ok() && !stopping_) End();
     });
     std::thread stopper;
+    std::chrono::steady_clock::time_point told_at;
     while (!stopped_) {
       const int signal = wakeup_.Wait();
-      if (signal != Wakeup::kNotified && stopper.joinable()) _exit(128 + signal);
+      const auto now = std::chrono::steady_clock::now();
+      if (signal != Wakeup::kNotified && stopper.joinable() && now - told_at > kSameSignal) {
+        _exit(128 + signal);
+      }
       if (stopper.joinable()) continue;
       if (signal != Wakeup::kNotified) {
         logger_->Log(LogLevel::kInfo, "stopping; a second signal ends at once");
       }
+      told_at = now;
       stopping_ = true;
       stopper = std::thread([this] { Stop(); });
     }
@@ -119,10 +131,9 @@ class WorkerRun {
     wakeup_.Notify();
   }
 
-  int Fail(const absl::Status& status) {
+  void Fail(const absl::Status& status) {
     failed_ = true;
     logger_->Log(LogLevel::kError, std::string(status.message()));
-    return kFailure;
   }
 
   const WorkerOptions options_;
