@@ -145,8 +145,11 @@ bool WorkerView::MembershipChanged() {
       (!now || (counted->kind == now->kind && counted->nonce == now->nonce &&
                 counted->incarnation == now->incarnation && counted->capacity == now->capacity &&
                 counted->labels == now->labels));
-  if (!same) counted = now;
-  return !same;
+  const bool blocks = doc_blocks();
+  const bool changed = !same || blocks != counted_blocks;
+  if (changed) counted = now;
+  counted_blocks = blocks;
+  return changed;
 }
 
 bool WorkerView::unexplained() const {

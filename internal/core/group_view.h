@@ -88,7 +88,9 @@ struct WorkerView {
 
   // What the Calculator saw of this worker last.
   std::optional<wire::Heartbeat> counted;
-  // A life began or ended, or its capacity or labels changed, since this was asked last.
+  bool counted_blocks = false;
+  // A life began or ended, its capacity or labels changed, or its doc became readable, since this
+  // was asked last.
   bool MembershipChanged();
 
   // The doc names the life that the heartbeat shows.
