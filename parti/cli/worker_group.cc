@@ -211,11 +211,15 @@ std::string WorkerGroup::Describe() const {
     const ProcessView view = observer_.View(i);
     const auto owned = std::count_if(holders.begin(), holders.end(),
                                      [i](const Holder& holder) { return holder.process == i; });
-    text += fmt::format(
-        "  {}: {}, {} life {} of {}{}, {} owned, lease {} ms, state {}\n{}", name(i),
-        workers_[i].exit.has_value() ? workers_[i].exit->ToString() : std::string("runs"),
-        view.worker, view.incarnation, view.lives, view.leader ? ", leads" : "", owned,
-        (view.until - now) / 1'000'000, view.state, ErrorTail(i, 4));
+    const std::string how =
+        workers_[i].exit.has_value() ? workers_[i].exit->ToString() : std::string("runs");
+    text += fmt::format("  {}: {}, state {}", name(i), how, view.state);
+    if (view.lives > 0) {
+      text += fmt::format(", {} in life {} ({} lives), lease for {} ms, {} owned{}", view.worker,
+                          view.incarnation, view.lives, (view.until - now) / 1'000'000, owned,
+                          view.leader ? ", leads" : "");
+    }
+    text += "\n" + ErrorTail(i, 4);
   }
   return text;
 }
