@@ -280,7 +280,7 @@ TEST_F(WorkerTest, MistakesAreNamedWithTheirRemedyAndExitStatus2) {
       {{"worker", "-n", "3", "--bogus"}, {"--bogus", "worker --help"}},
       {{"worker", "-n", "3", "-v", "-q"}, {"--quiet"}},
       {{}, {"subcommand"}},
-      {{"dance"}, {"dance"}},
+      {{"dance"}, {"subcommand"}},
   };
   for (const Case& one : cases) {
     const Finished run = Run(one.arguments);
