@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "internal/core/rules.h"
+#include "test/simulation/provoke.h"
 #include "test/simulation/run.h"
 
 namespace parti::simulation {
@@ -55,7 +56,7 @@ class Campaign {
   explicit Campaign(const CampaignOptions& options) : options_(options), next_(options.first) {}
 
   int Run() {
-    if (!SwitchOff()) return 2;
+    if (!SetRules()) return 2;
     if (options_.story) return Tell(options_.first, true);
     std::signal(SIGABRT, OnDeath);
     std::signal(SIGSEGV, OnDeath);
@@ -72,26 +73,32 @@ class Campaign {
   }
 
  private:
-  bool SwitchOff() {
-    for (const std::string& name : options_.off) {
-      bool found = false;
-      for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(core::Rule::kCount); ++i) {
-        const auto rule = static_cast<core::Rule>(i);
-        if (core::RuleName(rule) != name) continue;
-#ifdef PARTI_MUTABLE_RULES
-        core::SetRule(rule, false);
-#endif
-        found = true;
-      }
-      if (found) continue;
-      fmt::print(stderr, "no rule is called {}; there are:", name);
-      for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(core::Rule::kCount); ++i) {
-        fmt::print(stderr, " {}", core::RuleName(static_cast<core::Rule>(i)));
-      }
-      fmt::print(stderr, "\n");
-      return false;
+  static std::optional<core::Rule> RuleNamed(const std::string& name) {
+    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(core::Rule::kCount); ++i) {
+      const auto rule = static_cast<core::Rule>(i);
+      if (core::RuleName(rule) == name) return rule;
     }
-    return true;
+    fmt::print(stderr, "no rule is called {}; there are:", name);
+    for (std::uint32_t i = 0; i < static_cast<std::uint32_t>(core::Rule::kCount); ++i) {
+      fmt::print(stderr, " {}", core::RuleName(static_cast<core::Rule>(i)));
+    }
+    fmt::print(stderr, "\n");
+    return std::nullopt;
+  }
+
+  bool SetRules() {
+    for (const std::string& name : options_.off) {
+      const std::optional<core::Rule> rule = RuleNamed(name);
+      if (!rule) return false;
+      core::SetRule(*rule, false);
+    }
+    if (options_.provoke.empty()) return true;
+    provoked_ = RuleNamed(options_.provoke);
+    return provoked_.has_value();
+  }
+
+  Scenario Draw(std::uint64_t seed) const {
+    return provoked_ ? Provoke(*provoked_, seed) : DrawScenario(seed);
   }
 
   void Work() {
@@ -101,7 +108,7 @@ class Campaign {
       if (failed_.load() && !options_.keep_going) return;
       t_seed = seed;
       History history(History::Keep::kHash);
-      const Outcome outcome = RunSeed(seed, &history);
+      const Outcome outcome = simulation::Run(Draw(seed), &history);
       Record(seed, outcome);
     }
   }
@@ -185,7 +192,7 @@ class Campaign {
 
   // The seed once more, with its history kept.
   int Tell(std::uint64_t seed, bool whole) const {
-    const Scenario scenario = DrawScenario(seed);
+    const Scenario scenario = Draw(seed);
     History history(options_.verbose ? History::Keep::kTraffic : History::Keep::kFacts);
     const Outcome outcome = simulation::Run(scenario, &history);
     fmt::print("{}\n", Describe(scenario));
@@ -207,13 +214,15 @@ class Campaign {
                outcome.violation->what);
     std::string off;
     for (const std::string& rule : options_.off) off += fmt::format(" --off {}", rule);
-    fmt::print("replay: sim --seed {} --story{}\n", seed, off);
+    fmt::print("replay: sim --seed {} --story{}{}\n", seed, off,
+               provoked_ ? fmt::format(" --provoke {}", options_.provoke) : "");
     return 1;
   }
 
   const CampaignOptions& options_;
   std::atomic<std::uint64_t> next_;
   std::atomic<bool> failed_ = false;
+  std::optional<core::Rule> provoked_;
   Sum sum_;
   SteadyClock::time_point start_;
   SteadyClock::time_point shown_;

@@ -16,6 +16,7 @@ struct CampaignOptions {
   bool verbose = false;
   bool keep_going = false;  // after a failure, to see which promises break how often
   std::vector<std::string> off;
+  std::string provoke;  // a rule: worlds in which it matters often
 };
 
 // Prints what it finds. 0: every seed kept every promise; 1: one didn't, or too little happened;

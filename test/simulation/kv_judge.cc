@@ -68,7 +68,7 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
   const bool change = !leader_ || leader_->nonce != leader.nonce || leader_->epoch != leader.epoch;
   // A challenger that still knows the stream of before a wipe may hit the new one's revision by
   // chance.
-  if (!election_wiped_ && leader_ &&
+  if (!wiped_[static_cast<std::size_t>(Bucket::kElection)] && leader_ &&
       (leader.epoch < leader_->epoch || (change && leader.epoch == leader_->epoch))) {
     Broken("epochs never go down",
            fmt::format("leader record: epoch {} of {} after epoch {} of {}", leader.epoch,
@@ -82,7 +82,7 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
   if (!leader_ && remembered) {
     for (const auto& [key, seen] : docs_) floor = std::max(floor, seen.doc.epoch);
   }
-  if (change && leader.epoch < floor && !election_wiped_) {
+  if (change && leader.epoch < floor && !wiped_[static_cast<std::size_t>(Bucket::kElection)]) {
     Broken("a lost epoch is continued from the documents",
            fmt::format("leader record: epoch {} of {}, but a document bears epoch {}", leader.epoch,
                        leader.holder, floor));
@@ -97,7 +97,8 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
 void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbeat) {
   const std::string& key = sent.put.key;
   const auto last = heartbeats_.find(key);
-  if (last != heartbeats_.end()) {
+  // A writer that still knows the stream of before a wipe may hit the new one's revision by chance.
+  if (last != heartbeats_.end() && !wiped_[static_cast<std::size_t>(Bucket::kHeartbeat)]) {
     const wire::Heartbeat& before = last->second;
     const bool same_life = before.nonce == heartbeat.nonce;
     if (same_life && before.kind != HeartbeatKind::kLive &&
@@ -182,10 +183,8 @@ void KvJudge::Tampered(Bucket bucket, const std::string& key) {
 
 void KvJudge::Wiped(Bucket bucket) {
   Forget(bucket);
-  if (bucket == Bucket::kElection) {
-    leader_.reset();
-    election_wiped_ = true;
-  }
+  wiped_[static_cast<std::size_t>(bucket)] = true;
+  if (bucket == Bucket::kElection) leader_.reset();
   if (bucket == Bucket::kHeartbeat) heartbeats_.clear();
   if (bucket == Bucket::kAssignment) docs_.clear();
 }

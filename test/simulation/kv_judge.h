@@ -78,7 +78,7 @@ class KvJudge {
   std::map<std::pair<std::uint64_t, std::uint64_t>, std::shared_ptr<const wire::Doc>> history_;
   std::map<std::pair<int, std::uint64_t>, std::uint64_t> versions_;  // of (process, epoch)
   std::array<bool, wire::kBucketCount> broken_{};
-  bool election_wiped_ = false;
+  std::array<bool, wire::kBucketCount> wiped_{};
   std::uint64_t documents_ = 0;
   std::uint64_t leader_changes_ = 0;
 };

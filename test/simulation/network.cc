@@ -64,7 +64,7 @@ Nanos Network::Latency() {
   return latency;
 }
 
-Network::Fate Network::DrawFate(Nanos timeout) {
+Network::Fate Network::DrawFate(Nanos timeout, bool document) {
   const NetworkFaults& faults = shared_.scenario.network;
   Random& random = shared_.random;
   Fate fate;
@@ -76,7 +76,7 @@ Network::Fate Network::DrawFate(Nanos timeout) {
   } else if (random.Chance(faults.lose_answer)) {
     shared_.tally.Add(Count::kAnswerLost);
     fate.answer_lost = true;
-  } else if (random.Chance(faults.land_late)) {
+  } else if (random.Chance(document ? faults.land_late + faults.document_late : faults.land_late)) {
     shared_.tally.Add(Count::kLandedLate);
     fate.late = true;
     fate.there = timeout + std::min(random.Exponential(faults.late_mean), faults.late_max);
@@ -127,7 +127,7 @@ void Network::Spring(const Process* process, const Request& request, Nanos timeo
 
 void Network::Send(Request request, Nanos timeout) {
   request.deadline = shared_.now() + timeout;
-  request.fate = DrawFate(timeout);
+  request.fate = DrawFate(timeout, request.put && request.bucket == Bucket::kAssignment);
   if (!ambushes_.empty()) Spring(request.process, request, timeout, &request.fate);
   shared_.history.Traffic(shared_.now(), request.process->name(), 40 + request.id * 64, [&request] {
     if (request.put) {
@@ -331,7 +331,7 @@ void Network::HealAll() {
   down_ = false;
   FreezeServer(false);
   ambushes_.clear();
-  short_scans_.clear();
+  scans_.clear();
 }
 
 }  // namespace parti::simulation

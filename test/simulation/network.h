@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "internal/core/effect.h"
@@ -44,6 +45,7 @@ class Network {
   void Outage(bool down);          // requests get lost, watches break
   void FreezeServer(bool frozen);  // requests wait and are carried out once it thaws
   void StallWatches(const Process& process);
+  void StallWatches(const Process& process, wire::Bucket bucket);
   void BreakWatches(Process* process);
   void HealAll();
 
@@ -66,9 +68,11 @@ class Network {
     std::function<bool(const SentPut&)> when;
   };
   void Lay(Ambush ambush) { ambushes_.push_back(std::move(ambush)); }
-  // From now on, and until HealAll, watches that the process opens deliver a partial snapshot: as
-  // of `lag` messages ago, the rest never.
-  void ShortenScans(const Process& process, std::uint64_t lag) { short_scans_[&process] = lag; }
+  // From now on, and until HealAll, what watches that the process opens on this bucket first
+  // deliver is the bucket as it was at `until`, and the rest never comes.
+  void ShortenScans(const Process& process, wire::Bucket bucket, std::uint64_t until);
+  // … or is taken only after `delay`.
+  void DelayScans(const Process& process, wire::Bucket bucket, Nanos delay);
 
   const Stream& stream(wire::Bucket bucket) const { return *streams_[Index(bucket)]; }
   // Called when a write was made, by whomever.
@@ -105,10 +109,15 @@ class Network {
     Nanos last_delivery = 0;
   };
 
+  struct ScanFault {
+    std::optional<std::uint64_t> until;
+    Nanos delay = 0;
+  };
+
   static std::size_t Index(wire::Bucket bucket) { return static_cast<std::size_t>(bucket); }
   Stream& StreamOf(wire::Bucket bucket) { return *streams_[Index(bucket)]; }
   Nanos Latency();
-  Fate DrawFate(Nanos timeout);
+  Fate DrawFate(Nanos timeout, bool document);
   void Spring(const Process* process, const Request& request, Nanos timeout, Fate* fate);
   void Send(Request request, Nanos timeout);
   void Arrive(const std::shared_ptr<Request>& request);
@@ -136,7 +145,7 @@ class Network {
   bool server_frozen_ = false;
   std::vector<std::shared_ptr<Request>> waiting_;  // for the server to thaw
   std::vector<Ambush> ambushes_;
-  std::map<const Process*, std::uint64_t> short_scans_;
+  std::map<std::pair<int, std::size_t>, ScanFault> scans_;
   std::function<void(wire::Bucket, const std::string&)> on_change_;
 };
 

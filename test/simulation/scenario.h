@@ -27,6 +27,7 @@ struct NetworkFaults {
   double land_late = 0;  // the answer is lost, and the request is carried out after its timeout
   Nanos late_mean = 0;
   Nanos late_max = 0;
+  double document_late = 0;  // the same, for documents alone
   double refuse = 0;
   double partial_scan = 0;
   double watch_stall = 0;

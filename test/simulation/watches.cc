@@ -27,7 +27,9 @@ void Network::Open(Process* process, core::OpenWatch open) {
   watches_.push_back(std::move(watch));
   const std::size_t index = watches_.size() - 1;
   open_[Index(watches_[index].bucket)].push_back(index);
-  shared_.queue.After(Latency(), [this, index] { TakeSnapshot(index); });
+  const auto laid = scans_.find({process->number(), Index(watches_[index].bucket)});
+  const Nanos delay = laid == scans_.end() ? 0 : laid->second.delay;
+  shared_.queue.After(delay + Latency(), [this, index] { TakeSnapshot(index); });
 }
 
 std::size_t Network::FindWatch(const Process& process, core::WatchId id) const {
@@ -62,9 +64,9 @@ void Network::TakeSnapshot(std::size_t index) {
   // never.
   std::uint64_t until = stream.last_sequence();
   const NetworkFaults& faults = shared_.scenario.network;
-  const auto shortened = short_scans_.find(watch.process);
-  if (shortened != short_scans_.end()) {
-    until -= std::min(until, shortened->second);
+  const auto laid = scans_.find({watch.process->number(), Index(watch.bucket)});
+  if (laid != scans_.end() && laid->second.until) {
+    until = std::min(until, *laid->second.until);
     watch.stalled = true;
   } else if (until > 0 && shared_.random.Chance(faults.partial_scan)) {
     shared_.tally.Add(Count::kPartialScan);
@@ -157,6 +159,20 @@ void Network::StallWatches(const Process& process) {
   for (Watch& watch : watches_) {
     if (watch.open && watch.process == &process) watch.stalled = true;
   }
+}
+
+void Network::StallWatches(const Process& process, wire::Bucket bucket) {
+  for (const std::size_t watch : open_[Index(bucket)]) {
+    if (watches_[watch].process == &process) watches_[watch].stalled = true;
+  }
+}
+
+void Network::ShortenScans(const Process& process, wire::Bucket bucket, std::uint64_t until) {
+  scans_[{process.number(), Index(bucket)}].until = until;
+}
+
+void Network::DelayScans(const Process& process, wire::Bucket bucket, Nanos delay) {
+  scans_[{process.number(), Index(bucket)}].delay = delay;
 }
 
 void Network::BreakWatches(Process* process) {

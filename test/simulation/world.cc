@@ -8,6 +8,12 @@
 #include "strategies/strategies.h"
 
 namespace parti::simulation {
+namespace {
+
+// A hundred times what a lively world needs: more than that is a group that runs in circles.
+constexpr std::uint64_t kMaxSteps = 1'000'000;
+
+}  // namespace
 
 World::World(const Scenario& scenario, History* history)
     : shared_(scenario, history),
@@ -104,8 +110,14 @@ void World::ListPartitions(Process* process, Nanos delay) {
 }
 
 void World::SetPartitions(int count) {
+  std::vector<int> numbers;
+  for (int i = 0; i < count; ++i) numbers.push_back(i);
+  SetPartitions(numbers);
+}
+
+void World::SetPartitions(const std::vector<int>& numbers) {
   auto partitions = std::make_shared<std::vector<Partition>>();
-  for (int i = 0; i < count; ++i) partitions->push_back({{"p", std::to_string(i)}, 1});
+  for (const int i : numbers) partitions->push_back({{"p", std::to_string(i)}, 1});
   std::sort(partitions->begin(), partitions->end(),
             [](const Partition& a, const Partition& b) { return a.Id() < b.Id(); });
   partitions_ = std::move(partitions);
@@ -118,7 +130,12 @@ void World::SetPartitions(int count) {
 
 void World::RunUntil(Nanos time) {
   EventQueue& queue = shared_.queue;
-  while (verdict().good() && !queue.empty() && queue.next_time() <= time) queue.RunNext();
+  while (verdict().good() && !queue.empty() && queue.next_time() <= time) {
+    queue.RunNext();
+    if (queue.steps() > kMaxSteps) {
+      shared_.verdict.Broken(now(), "work is bounded", fmt::format("{} events", queue.steps()));
+    }
+  }
   if (verdict().good()) queue.AdvanceTo(time);
 }
 

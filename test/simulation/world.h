@@ -43,7 +43,8 @@ class World {
   // Kills all that run on the machine; its clock starts over.
   void Reboot(int host);
 
-  void SetPartitions(int count);
+  void SetPartitions(int count);  // p-0 … p-(count - 1)
+  void SetPartitions(const std::vector<int>& numbers);
   void RunUntil(Nanos time);
   void RunFor(Nanos span) { RunUntil(now() + span); }
   // Until the condition holds, looking every `every`; false when `bound` passed first.

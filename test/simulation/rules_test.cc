@@ -1,0 +1,77 @@
+// Each rule of the protocol is needed: with the rule switched off a promise breaks, in a world that
+// keeps it with the rule on.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "internal/core/rules.h"
+#include "test/simulation/provoke.h"
+#include "test/simulation/run.h"
+#include "test/simulation/schedules.h"
+
+namespace parti::simulation {
+namespace {
+
+constexpr std::uint64_t kSeeds = 300;  // to look through for one that shows it
+
+class RuleOff {
+ public:
+  explicit RuleOff(core::Rule rule) : rule_(rule) { core::SetRule(rule_, false); }
+  ~RuleOff() { core::SetRule(rule_, true); }
+  RuleOff(const RuleOff&) = delete;
+  RuleOff& operator=(const RuleOff&) = delete;
+
+ private:
+  core::Rule rule_;
+};
+
+std::optional<Violation> Play(core::Rule rule, std::uint64_t seed, bool* set_up) {
+  History history(History::Keep::kHash);
+  if (!HasSchedule(rule)) {
+    *set_up = true;
+    return Run(Provoke(rule, seed), &history).violation;
+  }
+  const Played played = PlaySchedule(rule, seed, &history);
+  *set_up = played.set_up;
+  return played.violation;
+}
+
+class RuleTest : public testing::TestWithParam<int> {};
+
+TEST_P(RuleTest, IsNeeded) {
+  const auto rule = static_cast<core::Rule>(GetParam());
+  for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
+    bool set_up = false;
+    std::optional<Violation> without;
+    {
+      const RuleOff off(rule);
+      without = Play(rule, seed, &set_up);
+    }
+    if (!without) continue;
+    const std::optional<Violation> with = Play(rule, seed, &set_up);
+    EXPECT_FALSE(with) << "seed " << seed << ", with the rule: " << with->invariant << ": "
+                       << with->what;
+    EXPECT_TRUE(set_up) << "seed " << seed;
+    RecordProperty("seed", static_cast<int>(seed));
+    RecordProperty("invariant", without->invariant);
+    return;
+  }
+  FAIL() << "nothing noticed that " << core::RuleName(rule) << " was off in " << kSeeds << " seeds";
+}
+
+std::vector<int> Rules() {
+  std::vector<int> rules;
+  for (int i = 0; i < static_cast<int>(core::Rule::kCount); ++i) rules.push_back(i);
+  return rules;
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, RuleTest, testing::ValuesIn(Rules()), [](const auto& number) {
+  std::string name(core::RuleName(static_cast<core::Rule>(number.param)));
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+});
+
+}  // namespace
+}  // namespace parti::simulation

@@ -1,0 +1,295 @@
+#include "test/simulation/schedules.h"
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "test/simulation/world.h"
+
+namespace parti::simulation {
+namespace {
+
+using core::kMillisecond;
+using core::kSecond;
+using core::Rule;
+using wire::Bucket;
+using Fate = Network::Ambush::Fate;
+
+// Quick elections and long lives, so that leaders change while the lives of the others go on.
+Scenario Calm(std::uint64_t seed) {
+  Scenario s;
+  s.seed = seed;
+  core::Settings& c = s.settings;
+  c.assume_new_group = true;
+  c.lease = 20 * kSecond;
+  c.heartbeat_interval = kSecond;
+  c.election_ttl = kSecond;
+  c.debounce = 20 * kMillisecond;
+  c.cold_start_window = 300 * kMillisecond;
+  c.planned_scale_window = 100 * kMillisecond;
+  c.rebalance_cooldown = 100 * kMillisecond;
+  c.release_timeout = 60 * kSecond;
+  return s;
+}
+
+class Schedule {
+ public:
+  Schedule(std::uint64_t seed, History* history, int partitions)
+      : Schedule(Calm(seed), history, partitions) {}
+  Schedule(Scenario scenario, History* history, int partitions)
+      : world_(
+            [&] {
+              scenario.partitions = partitions;
+              return scenario;
+            }(),
+            history) {}
+
+  World& world() { return world_; }
+  Network& network() { return world_.network(); }
+
+  // The first leader owns nothing, so that its death moves nothing.
+  Process& StartLeader() {
+    World::Birth birth;
+    birth.name = "a";
+    birth.settings = world_.shared().scenario.settings;
+    birth.settings->capacity = 0;
+    Process& leader = world_.StartProcess(birth);
+    world_.RunFor(200 * kMillisecond);
+    return leader;
+  }
+  Process& Start(const std::string& name) { return world_.StartProcess(name); }
+
+  bool Settle() {
+    return world_.RunUntilHolds(30 * kSecond, 5 * kMillisecond,
+                                [this] { return !world_.Unsettled().has_value(); });
+  }
+  template <typename Condition>
+  bool Until(Nanos bound, const Condition& condition) {
+    return world_.RunUntilHolds(bound, kMillisecond, condition);
+  }
+  Process* LeaderOtherThan(const Process& former) {
+    for (const auto& process : world_.processes()) {
+      if (process->leads() && process.get() != &former) return process.get();
+    }
+    return nullptr;
+  }
+  const std::string& Id(const Process& process) { return world_.claims().worker(process.number()); }
+  bool Owns(const Process& process, const std::string& partition) {
+    return world_.claims().Owns(process.number(), partition);
+  }
+  static bool Grants(const SentPut& put, const std::string& partition) {
+    return put.doc && std::any_of(put.doc->owned.begin(), put.doc->owned.end(),
+                                  [&](const OwnedPartition& one) { return one.id == partition; });
+  }
+  Played Verdict(bool set_up) { return {set_up, world_.verdict().violation()}; }
+
+  // The leader's document that would grant `partition` is under way for `delay`; those that follow
+  // it to the same worker get lost. Its worker is put down in `to`.
+  void DelayGrant(const Process& leader, const std::string& partition, Nanos delay,
+                  std::string* to) {
+    Network::Ambush late;
+    late.process = &leader;
+    late.bucket = Bucket::kAssignment;
+    late.fate = Fate::kLandLate;
+    late.delay = delay;
+    late.when = [partition, to](const SentPut& put) {
+      if (!to->empty() || !Grants(put, partition)) return false;
+      *to = put.put.key;
+      return true;
+    };
+    network().Lay(late);
+    Network::Ambush lost = late;
+    lost.fate = Fate::kLoseRequest;
+    lost.times = 1000;
+    lost.when = [to](const SentPut& put) { return put.put.key == *to; };
+    network().Lay(lost);
+  }
+
+ private:
+  World world_;
+};
+
+// [2] A deposed leader's grant lands after its successor gave the partition to somebody else.
+Played CheckFence(std::uint64_t seed, History* history) {
+  Schedule s(seed, history, 2);
+  Process& leader = s.StartLeader();
+  s.Start("b");
+  s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  std::string to;
+  s.DelayGrant(leader, "p-2", 6 * kSecond, &to);
+  s.world().SetPartitions(3);
+  if (!s.Until(3 * kSecond, [&] { return !to.empty(); })) return s.Verdict(false);
+  leader.Crash();
+  Process& joiner = s.Start("d");
+  const bool moved = s.Until(5 * kSecond, [&] { return s.Owns(joiner, "p-2"); });
+  s.world().RunFor(10 * kSecond);
+  return s.Verdict(moved);
+}
+
+// [6] The same, while the successor is taking the partition away from whom it gave it to, in order
+// to give it to the very worker whose stale document then appears.
+Played RewriteIsGrant(std::uint64_t seed, History* history) {
+  Schedule s(seed, history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  std::string to;
+  s.DelayGrant(leader, "p-2", 8 * kSecond, &to);
+  s.world().SetPartitions(4);
+  if (!s.Until(3 * kSecond, [&] { return !to.empty(); })) return s.Verdict(false);
+  const Nanos lands = s.world().now() + 8 * kSecond;
+  leader.Crash();
+  Process& joiner = s.Start("d");
+  const bool moved = s.Until(5 * kSecond, [&] { return s.Owns(joiner, "p-2"); });
+  if (!moved) return s.Verdict(false);
+  // The joiner hears nothing of it when the partition is asked back.
+  s.world().RunUntil(lands - 2 * kSecond);
+  s.network().StallWatches(joiner, Bucket::kAssignment);
+  const Process& target = s.Id(b) == to ? b : c;
+  s.world().SetPartitions(s.Owns(target, "p-0") ? std::vector<int>{1, 2, 3}
+                                                : std::vector<int>{0, 2, 3});
+  s.world().RunUntil(lands + 3 * kSecond);
+  return s.Verdict(true);
+}
+
+// [7] A grant without an answer lands after the leader itself changed its mind.
+Played RememberUnanswered(std::uint64_t seed, History* history) {
+  Schedule s(seed, history, 2);
+  Process& leader = s.StartLeader();
+  s.Start("b");
+  s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  std::string to;
+  s.DelayGrant(leader, "p-2", 6 * kSecond, &to);
+  s.world().SetPartitions(3);
+  if (!s.Until(3 * kSecond, [&] { return !to.empty(); })) return s.Verdict(false);
+  s.Start("d");
+  s.world().RunFor(12 * kSecond);
+  return s.Verdict(true);
+}
+
+// [8] A watch that is opened anew shows a document that was superseded long ago.
+Played ForwardOnly(std::uint64_t seed, History* history) {
+  Schedule s(seed, history, 2);
+  s.StartLeader();
+  Process& b = s.Start("b");
+  if (!s.Settle()) return s.Verdict(false);
+  const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
+  s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  s.network().ShortenScans(b, Bucket::kAssignment, then);
+  s.network().BreakWatches(&b);
+  s.world().RunFor(5 * kSecond);
+  return s.Verdict(true);
+}
+
+// [1] A new leader whose scans end before the last grant and its acknowledgement.
+Played ScanReachesEnd(std::uint64_t seed, History* history) {
+  Schedule s(seed, history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  Process& joiner = s.Start("d");
+  if (!s.Settle()) return s.Verdict(false);
+  const std::uint64_t documents = s.network().stream(Bucket::kAssignment).last_sequence();
+  const std::uint64_t heartbeats = s.network().stream(Bucket::kHeartbeat).last_sequence();
+  for (const Process* process : {&b, &c, &joiner}) {
+    s.network().ShortenScans(*process, Bucket::kAssignment, documents);
+    s.network().ShortenScans(*process, Bucket::kHeartbeat, heartbeats);
+  }
+  s.world().SetPartitions(3);
+  const bool granted = s.Until(2 * kSecond, [&] { return s.world().Unsettled() == std::nullopt; });
+  leader.Crash();
+  // The list shrinks and grows: the strategy sees another order of things than before.
+  s.world().SetPartitions(std::vector<int>{2});
+  s.world().RunFor(15 * kSecond);
+  return s.Verdict(granted);
+}
+
+// [5] A successor that doesn't hear of a worker's new life, and a predecessor that does and doesn't
+// know yet that it was deposed.
+Played NeverOlderLife(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.election_ttl = 9 * kSecond;
+  scenario.settings.lease = 4 * kSecond;
+  Schedule s(scenario, history, 4);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  s.network().Cut(&b);
+  s.world().RunFor(3'700 * kMillisecond);
+  s.network().StallWatches(leader, Bucket::kElection);
+  s.network().Delete(Bucket::kElection, "leader");
+  if (!s.Until(2 * kSecond, [&] { return s.LeaderOtherThan(leader) != nullptr; })) {
+    return s.Verdict(false);
+  }
+  Process* successor = s.LeaderOtherThan(leader);
+  s.world().RunFor(20 * kMillisecond);
+  s.network().StallWatches(*successor, Bucket::kHeartbeat);
+  s.network().Heal(&b);
+  s.world().RunFor(10 * kSecond);
+  return s.Verdict(true);
+}
+
+// The documents that workers applied are gone with their bucket, and the workers have heard of the
+// new epoch before the new leader has read a word.
+Played UnexplainedHoldsAll(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 6 * kSecond;
+  scenario.settings.heartbeat_interval = 500 * kMillisecond;
+  Schedule s(scenario, history, 6);
+  Process& leader = s.StartLeader();
+  s.Start("b");
+  s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  s.network().DelayScans(leader, Bucket::kAssignment, 2 * kSecond);
+  s.network().Wipe(Bucket::kAssignment);
+  s.world().RunFor(4 * kSecond);
+  s.Start("d");
+  s.world().RunFor(20 * kSecond);
+  return s.Verdict(true);
+}
+
+}  // namespace
+
+bool HasSchedule(Rule rule) {
+  switch (rule) {
+    case Rule::kCheckFence:
+    case Rule::kRewriteIsGrant:
+    case Rule::kRememberUnanswered:
+    case Rule::kForwardOnly:
+    case Rule::kScanReachesEnd:
+    case Rule::kNeverOlderLife:
+    case Rule::kUnexplainedHoldsAll:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Played PlaySchedule(Rule rule, std::uint64_t seed, History* history) {
+  switch (rule) {
+    case Rule::kCheckFence:
+      return CheckFence(seed, history);
+    case Rule::kRewriteIsGrant:
+      return RewriteIsGrant(seed, history);
+    case Rule::kRememberUnanswered:
+      return RememberUnanswered(seed, history);
+    case Rule::kForwardOnly:
+      return ForwardOnly(seed, history);
+    case Rule::kScanReachesEnd:
+      return ScanReachesEnd(seed, history);
+    case Rule::kNeverOlderLife:
+      return NeverOlderLife(seed, history);
+    case Rule::kUnexplainedHoldsAll:
+      return UnexplainedHoldsAll(seed, history);
+    default:
+      return {};
+  }
+}
+
+}  // namespace parti::simulation
