@@ -273,7 +273,9 @@ void Election::Won(std::uint64_t revision) {
 
 void Election::Renew() {
   act_at_ = context_->now + context_->settings.election_ttl / 3;
+  act_ = [this] { Renew(); };
   if (outstanding_) return;
+  renewed_at_ = context_->now;
   outstanding_ = true;
   confirm_pending_ = false;
   ++renewals_;
@@ -399,6 +401,14 @@ void Election::Resign(const std::string& why) {
 
 // ---- time
 
+// A renewal follows each heartbeat of ours: so the record nearly always names the newest one, and a
+// successor needn't wait for a lease of its own.
+Nanos Election::RenewForBeatAt() const {
+  if (role_ != Role::kLeading || outstanding_) return kNever;
+  if (sent_record_.holder_beat == context_->beat_number) return kNever;
+  return renewed_at_ + context_->settings.election_ttl / 12;
+}
+
 void Election::OnTime() {
   watch_.OnTime();
   if (scan_docs_) scan_docs_->OnTime();
@@ -406,6 +416,7 @@ void Election::OnTime() {
   if (role_ == Role::kLeading && context_->now >= until_) {
     StepDown("no renewal was acknowledged for election_ttl");
   }
+  if (context_->now >= RenewForBeatAt()) act_at_ = context_->now;
   if (context_->now >= act_at_) {
     act_at_ = kNever;
     const std::function<void()> act = act_;
@@ -418,7 +429,7 @@ Nanos Election::NextDeadline() const {
   Nanos next = std::min({watch_.NextDeadline(), act_at_, ChallengeAt()});
   if (scan_docs_) next = std::min(next, scan_docs_->NextDeadline());
   if (scan_heartbeats_) next = std::min(next, scan_heartbeats_->NextDeadline());
-  if (role_ == Role::kLeading) next = std::min(next, until_);
+  if (role_ == Role::kLeading) next = std::min({next, until_, RenewForBeatAt()});
   return next;
 }
 

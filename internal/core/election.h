@@ -56,6 +56,7 @@ class Election {
   void View(const wire::Entry& entry);
   void Changed();
   bool ModeFits();
+  Nanos RenewForBeatAt() const;
   Nanos ChallengeAt() const;
   void Challenge();
   void OnLook(const KvAnswer& answer);
@@ -102,6 +103,7 @@ class Election {
   std::uint64_t assignment_stream_ = 0;
   std::uint64_t heartbeat_stream_ = 0;
   Nanos sent_ = 0;
+  Nanos renewed_at_ = 0;
   Nanos until_ = 0;  // no acknowledged renewal past this: stop writing
   bool outstanding_ = false;
   bool confirm_pending_ = false;  // the streams are to be written with the next renewal
