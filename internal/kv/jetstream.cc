@@ -154,24 +154,24 @@ ApiResult<ConsumerCreated> ReadConsumerCreated(std::string_view text) {
 }
 
 std::string ConsumerCreateSubject(const ConsumerSpec& spec) {
-  return fmt::format("$JS.API.CONSUMER.CREATE.{}.{}{}{}", spec.stream, spec.name,
-                     spec.filter_subject.empty() ? "" : ".", spec.filter_subject);
+  return fmt::format("$JS.API.CONSUMER.CREATE.{}.{}.{}", spec.stream, spec.name,
+                     spec.filter_subject);
 }
 
 std::string ConsumerCreateBody(const ConsumerSpec& spec) {
-  json config = {{"name", spec.name},
-                 {"deliver_subject", spec.deliver_subject},
-                 {"deliver_policy", "last_per_subject"},
-                 {"ack_policy", "none"},
-                 {"max_deliver", 1},
-                 {"replay_policy", "instant"},
-                 {"flow_control", true},
-                 {"idle_heartbeat", spec.heartbeat},
-                 {"inactive_threshold", spec.inactive_threshold},
-                 {"num_replicas", 1},
-                 {"mem_storage", true}};
-  if (!spec.filter_subject.empty()) config["filter_subject"] = spec.filter_subject;
-  return Dump(json{{"stream_name", spec.stream}, {"config", std::move(config)}});
+  const json config = {{"name", spec.name},
+                       {"deliver_subject", spec.deliver_subject},
+                       {"deliver_policy", "last_per_subject"},
+                       {"filter_subject", spec.filter_subject},
+                       {"ack_policy", "none"},
+                       {"max_deliver", 1},
+                       {"replay_policy", "instant"},
+                       {"flow_control", true},
+                       {"idle_heartbeat", spec.heartbeat},
+                       {"inactive_threshold", spec.inactive_threshold},
+                       {"num_replicas", 1},
+                       {"mem_storage", true}};
+  return Dump(json{{"stream_name", spec.stream}, {"config", config}});
 }
 
 std::string LastMessageBody(std::string_view subject) {
@@ -211,6 +211,10 @@ std::optional<std::uint64_t> ReadNumber(std::string_view text) {
   const auto [at, error] = std::from_chars(text.data(), end, number);
   if (error != std::errc() || at != end || text.empty()) return std::nullopt;
   return number;
+}
+
+std::string_view LastToken(std::string_view subject) {
+  return subject.substr(subject.rfind('.') + 1);
 }
 
 bool IsDeleteOperation(std::string_view operation) {

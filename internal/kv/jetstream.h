@@ -68,7 +68,7 @@ struct ConsumerSpec {
   std::string stream;
   std::string name;
   std::string deliver_subject;
-  std::string filter_subject;  // empty: all
+  std::string filter_subject;  // required, even for all
   core::Nanos heartbeat = 0;
   core::Nanos inactive_threshold = 0;
 };
@@ -90,6 +90,9 @@ std::optional<DeliveryInfo> ReadDelivery(std::string_view reply_subject);
 
 // Digits only, the whole text.
 std::optional<std::uint64_t> ReadNumber(std::string_view text);
+
+// What follows the last dot.
+std::string_view LastToken(std::string_view subject);
 
 // True for the operations that a KV marks with the header KV-Operation.
 bool IsDeleteOperation(std::string_view operation);

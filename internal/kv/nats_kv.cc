@@ -135,7 +135,8 @@ class NatsKv::Impl : public SessionHandler {
   void Info(const core::KvInfo& info);
 
  private:
-  void OnMessage(std::uint64_t session, const Message& message) override;
+  void OnMessage(std::uint64_t session, std::string_view subscribed,
+                 const Message& message) override;
   void OnSessionLost(std::uint64_t session) override;
   void OnSessionError(std::uint64_t session, std::string_view text) override;
 
@@ -157,9 +158,7 @@ class NatsKv::Impl : public SessionHandler {
   Gate gate_;
   std::atomic<std::size_t> max_payload_ = kDefaultMaxPayload;
   std::atomic<bool> ready_ = false;
-  std::mutex inbox_mutex_;
-  std::uint64_t session_ = 0;
-  std::string inbox_;
+  std::atomic<std::uint64_t> session_ = 0;  // messages of others are too late
   std::once_flag shut_down_;
   Timers timers_;
   Requests requests_;
@@ -187,12 +186,9 @@ Connector::Callbacks NatsKv::Impl::ConnectorCallbacks() {
   return {
       .on_session =
           [this](const std::shared_ptr<Session>& session) {
-            {
-              const std::lock_guard lock(inbox_mutex_);
-              session_ = session->id();
-              inbox_ = session->inbox();
-            }
+            session_ = session->id();
             requests_.SetSession(session);
+            requests_.Subscribe(Requests::AnswerSubject(*session));
           },
       .on_ready = [this](const std::shared_ptr<Session>& session) { SetConnected(session); },
       .on_lost = [this] { SetDisconnected(); },
@@ -233,21 +229,14 @@ void NatsKv::Impl::Shutdown() {
   });
 }
 
-void NatsKv::Impl::OnMessage(std::uint64_t session, const Message& message) {
-  std::string inbox;
-  {
-    const std::lock_guard lock(inbox_mutex_);
-    if (session != session_) return;
-    inbox = inbox_;
+void NatsKv::Impl::OnMessage(std::uint64_t session, std::string_view subscribed,
+                             const Message& message) {
+  if (session != session_) return;
+  if (subscribed.ends_with('*')) {
+    requests_.OnAnswer(LastToken(message.subject()), message);
+  } else {
+    watches_.OnMessage(subscribed, message);
   }
-  std::string_view rest = message.subject();
-  if (!rest.starts_with(inbox)) {
-    watches_.OnDelivery(message);
-    return;
-  }
-  rest.remove_prefix(inbox.size());
-  if (rest.starts_with(".r.")) requests_.OnAnswer(rest.substr(3), message);
-  if (rest.starts_with(".w.")) watches_.OnStatus(rest.substr(3), message);
 }
 
 void NatsKv::Impl::OnSessionLost(std::uint64_t session) {

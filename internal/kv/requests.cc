@@ -60,7 +60,7 @@ void Requests::Send(OutgoingMessage message, std::chrono::nanoseconds timeout, O
            {.kind = Reply::Kind::kTimedOut, .data = {}, .error = "no answer from NATS in time"});
   });
   pending_.emplace(request, Pending{message.subject, timer, std::move(on_reply)});
-  queue_.push_back({request, std::move(message)});
+  queue_.push_back({Queued::Kind::kPublish, request, std::move(message)});
   changed_.notify_one();
 }
 
@@ -79,11 +79,25 @@ Requests::Answer Requests::Call(OutgoingMessage message, std::chrono::nanosecond
 }
 
 void Requests::Publish(OutgoingMessage message) {
+  Enqueue({Queued::Kind::kPublish, 0, std::move(message)});
+}
+
+void Requests::Subscribe(std::string subject) {
+  Enqueue({Queued::Kind::kSubscribe, 0, {.subject = std::move(subject)}});
+}
+
+void Requests::Unsubscribe(std::string subject) {
+  Enqueue({Queued::Kind::kUnsubscribe, 0, {.subject = std::move(subject)}});
+}
+
+void Requests::Enqueue(Queued queued) {
   const std::lock_guard lock(mutex_);
   if (stopping_ || session_ == nullptr) return;
-  queue_.push_back({0, std::move(message)});
+  queue_.push_back(std::move(queued));
   changed_.notify_one();
 }
+
+std::string Requests::AnswerSubject(const Session& session) { return session.inbox() + ".r.*"; }
 
 void Requests::OnAnswer(std::string_view token, const Message& message) {
   const auto request = ReadNumber(token);
@@ -141,19 +155,25 @@ void Requests::Run() {
     if (next.request != 0 && !pending_.contains(next.request)) continue;
     std::shared_ptr<Session> session = session_;
     lock.unlock();
-    const Session::PublishResult result =
-        session == nullptr ? Session::PublishResult::kNotSent : session->Publish(next.message);
+    if (session != nullptr) CarryOut(*session, next);
     session.reset();
-    if (result == Session::PublishResult::kTooBig) {
-      Finish(next.request,
-             {.kind = Reply::Kind::kTooBig,
-              .data = {},
-              .error = fmt::format("{} bytes for {} are more than the server's max_payload",
-                                   next.message.data.size(), next.message.subject)});
-    } else if (result == Session::PublishResult::kNotSent) {
-      Finish(next.request, Disconnected());
-    }
     lock.lock();
+  }
+}
+
+void Requests::CarryOut(Session& session, const Queued& queued) {
+  const OutgoingMessage& message = queued.message;
+  if (queued.kind == Queued::Kind::kSubscribe) return session.Subscribe(message.subject);
+  if (queued.kind == Queued::Kind::kUnsubscribe) return session.Unsubscribe(message.subject);
+  const Session::PublishResult result = session.Publish(message);
+  if (result == Session::PublishResult::kTooBig) {
+    Finish(queued.request,
+           {.kind = Reply::Kind::kTooBig,
+            .data = {},
+            .error = fmt::format("{} bytes for {} are more than the server's max_payload",
+                                 message.data.size(), message.subject)});
+  } else if (result == Session::PublishResult::kNotSent) {
+    Finish(queued.request, Disconnected());
   }
 }
 

@@ -64,6 +64,12 @@ class Requests {
   // Without a reply; lost if there is no session.
   void Publish(OutgoingMessage message);
 
+  // In the order of the calls, also with Send and Publish; lost if there is no session.
+  void Subscribe(std::string subject);
+  void Unsubscribe(std::string subject);
+
+  // What the present session's answers arrive at.
+  static std::string AnswerSubject(const Session& session);
   // A message came for the request that this last token of its subject names.
   void OnAnswer(std::string_view token, const Message& message);
   // The server refused to let us publish on the subject that `error` quotes.
@@ -81,11 +87,14 @@ class Requests {
     OnReply on_reply;
   };
   struct Queued {
-    std::uint64_t request = 0;  // 0: a Publish
-    OutgoingMessage message;
+    enum class Kind { kPublish, kSubscribe, kUnsubscribe } kind{};
+    std::uint64_t request = 0;  // 0: nobody waits for an answer
+    OutgoingMessage message;    // of a subscription: its subject
   };
 
   void Run();
+  void Enqueue(Queued queued);
+  void CarryOut(Session& session, const Queued& queued);
   void Finish(std::uint64_t request, const Reply& reply);
   static void FinishAll(std::unordered_map<std::uint64_t, Pending> pending, const Reply& reply);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <map>
@@ -18,6 +19,10 @@ constexpr std::int64_t kPingIntervalMs = 500;
 constexpr int kMaxPingsOut = 2;
 constexpr std::int64_t kFlushTimeoutMs = 300;
 constexpr std::chrono::seconds kDeliveryDoneTimeout(2);
+// libnats 3.4.1 crashes when a subscription is destroyed while a message for it is being read.
+// After this long the reading thread has seen a PONG sent after the unsubscription, or the
+// connection is lost.
+constexpr std::chrono::seconds kRetirement(10);
 
 std::string_view View(const char* text) { return text == nullptr ? std::string_view() : text; }
 
@@ -64,17 +69,22 @@ std::string_view Message::Header(const char* name) const {
 
 bool Message::IsNoResponders() const { return natsMsg_IsNoResponders(message_); }
 
-// A callback may come after its session is gone: libnats's threads end in their own time. So
-// callbacks get an id, and find here what still belongs to it.
+// A connection's callback may come after its session is gone: libnats's threads end in their own
+// time. So these get an id, and find here what still belongs to it.
 struct Session::Callbacks {
   std::weak_ptr<SessionHandler> handler;
   std::mutex mutex;
   std::condition_variable changed;
-  bool delivery_done = false;
+  int delivering = 0;  // subscriptions that may still hand a message over
 
-  bool AwaitDeliveryDone() {
+  void Count(int change) {
+    const std::lock_guard lock(mutex);
+    delivering += change;
+    changed.notify_all();
+  }
+  void AwaitQuiet() {
     std::unique_lock lock(mutex);
-    return changed.wait_for(lock, kDeliveryDoneTimeout, [this] { return delivery_done; });
+    changed.wait_for(lock, kDeliveryDoneTimeout, [this] { return delivering == 0; });
   }
 
   static std::mutex& TableMutex() {
@@ -89,30 +99,36 @@ struct Session::Callbacks {
   static void* Closure(std::uint64_t id) {
     return reinterpret_cast<void*>(static_cast<std::uintptr_t>(id));
   }
-  static std::shared_ptr<Callbacks> Find(void* closure) {
+  static std::shared_ptr<SessionHandler> FindHandler(void* closure) {
     const std::lock_guard lock(TableMutex());
     const auto found = Table().find(Id(closure));
-    return found == Table().end() ? nullptr : found->second;
-  }
-  static std::shared_ptr<SessionHandler> FindHandler(void* closure) {
-    const std::shared_ptr<Callbacks> callbacks = Find(closure);
-    return callbacks == nullptr ? nullptr : callbacks->handler.lock();
+    return found == Table().end() ? nullptr : found->second->handler.lock();
   }
 };
 
+// Freed only once `done` is set: until then libnats may call with it.
+struct Session::Subscription {
+  std::uint64_t session = 0;
+  std::string subject;
+  std::shared_ptr<Callbacks> callbacks;
+  natsSubscription* handle = nullptr;
+  std::chrono::steady_clock::time_point retired_at{};
+  std::atomic<bool> done = false;
+};
+
 void Session::OnMessage(natsConnection*, natsSubscription*, natsMsg* message, void* closure) {
-  if (const auto handler = Callbacks::FindHandler(closure)) {
-    handler->OnMessage(Callbacks::Id(closure), Message(message));
+  const auto* const subscription = static_cast<const Subscription*>(closure);
+  if (const auto handler = subscription->callbacks->handler.lock()) {
+    handler->OnMessage(subscription->session, subscription->subject, Message(message));
   }
   natsMsg_Destroy(message);
 }
 
 void Session::OnDeliveryDone(void* closure) {
-  const std::shared_ptr<Callbacks> callbacks = Callbacks::Find(closure);
-  if (callbacks == nullptr) return;
-  const std::lock_guard lock(callbacks->mutex);
-  callbacks->delivery_done = true;
-  callbacks->changed.notify_all();
+  auto* const subscription = static_cast<Subscription*>(closure);
+  const std::shared_ptr<Callbacks> callbacks = subscription->callbacks;
+  subscription->done = true;  // from here on it may be gone
+  callbacks->Count(-1);
 }
 
 void Session::OnClosed(natsConnection*, void* closure) {
@@ -180,35 +196,91 @@ absl::Status Session::Open(const std::string& url) {
   natsOptions_Destroy(options);
   if (status != NATS_OK) return ConnectError(address_, status);
   max_payload_ = static_cast<std::size_t>(natsConnection_GetMaxPayload(connection_));
-  return SubscribeInbox();
+  natsInbox* inbox = nullptr;
+  if (status = natsInbox_Create(&inbox); status != NATS_OK) return ConnectError(address_, status);
+  inbox_ = inbox;
+  natsInbox_Destroy(inbox);
+  return absl::OkStatus();
 }
 
-absl::Status Session::SubscribeInbox() {
-  natsInbox* inbox = nullptr;
-  natsStatus status = natsInbox_Create(&inbox);
-  if (status == NATS_OK) {
-    inbox_ = inbox;
-    natsInbox_Destroy(inbox);
-    status = natsConnection_Subscribe(&subscription_, connection_, (inbox_ + ".>").c_str(),
-                                      &OnMessage, Callbacks::Closure(id_));
+void Session::Subscribe(const std::string& subject) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || subscriptions_.contains(subject)) return;
+  DestroyRetired(/*all=*/false);
+  auto subscription = std::make_unique<Subscription>();
+  subscription->session = id_;
+  subscription->subject = subject;
+  subscription->callbacks = callbacks_;
+  if (Begin(subscription.get())) {
+    subscriptions_[subject] = std::move(subscription);
+  } else {
+    retired_.push_back(std::move(subscription));
+  }
+}
+
+// False: the connection is lost.
+bool Session::Begin(Subscription* subscription) {
+  if (natsConnection_Subscribe(&subscription->handle, connection_, subscription->subject.c_str(),
+                               &Session::OnMessage, subscription) != NATS_OK) {
+    subscription->done = true;
+    return false;
+  }
+  callbacks_->Count(1);
+  if (natsSubscription_SetOnCompleteCB(subscription->handle, &OnDeliveryDone, subscription) !=
+      NATS_OK) {
+    callbacks_->Count(-1);  // and it is never known to be done
+    return false;
   }
   // A dropped message would be an answer lost or a watch broken; what arrives is bounded by what
   // was asked for, and by JetStream's flow control.
-  if (status == NATS_OK) status = natsSubscription_SetPendingLimits(subscription_, -1, -1);
-  if (status == NATS_OK) {
-    status =
-        natsSubscription_SetOnCompleteCB(subscription_, &OnDeliveryDone, Callbacks::Closure(id_));
-  }
-  return status == NATS_OK ? absl::OkStatus() : ConnectError(address_, status);
+  natsSubscription_SetPendingLimits(subscription->handle, -1, -1);
+  return true;
 }
 
-// libnats 3.4.1 crashes when a subscription is destroyed while messages arrive for it: its delivery
-// thread has to be over. If it isn't in time, leaking the two objects is the only safe way on.
+void Session::Unsubscribe(const std::string& subject) {
+  const std::lock_guard lock(mutex_);
+  const auto found = subscriptions_.find(subject);
+  if (found == subscriptions_.end()) return;
+  natsSubscription_Unsubscribe(found->second->handle);
+  found->second->retired_at = std::chrono::steady_clock::now();
+  retired_.push_back(std::move(found->second));
+  subscriptions_.erase(found);
+  DestroyRetired(/*all=*/false);
+}
+
+void Session::DestroyRetired(bool all) {
+  const auto now = std::chrono::steady_clock::now();
+  std::erase_if(retired_, [&](const std::unique_ptr<Subscription>& subscription) {
+    const bool due = all || now - subscription->retired_at > kRetirement;
+    if (!due || !subscription->done) return false;
+    natsSubscription_Destroy(subscription->handle);
+    return true;
+  });
+}
+
+void Session::Close() {
+  const std::lock_guard lock(mutex_);
+  if (closed_) return;
+  closed_ = true;
+  for (auto& [subject, subscription] : subscriptions_) {
+    natsSubscription_Unsubscribe(subscription->handle);
+    retired_.push_back(std::move(subscription));
+  }
+  subscriptions_.clear();
+  if (connection_ == nullptr) return;
+  natsConnection_FlushTimeout(connection_, kFlushTimeoutMs);
+  natsConnection_Close(connection_);
+  callbacks_->AwaitQuiet();
+}
+
 Session::~Session() {
   Close();
-  if (delivery_done_) {
-    natsSubscription_Destroy(subscription_);
+  DestroyRetired(/*all=*/true);
+  if (retired_.empty()) {
     natsConnection_Destroy(connection_);
+  } else {
+    // Something is still being delivered: leaking is the only safe way on.
+    for (auto& subscription : retired_) static_cast<void>(subscription.release());
   }
   const std::lock_guard lock(Callbacks::TableMutex());
   Callbacks::Table().erase(id_);
@@ -230,17 +302,6 @@ Session::PublishResult Session::Publish(const OutgoingMessage& outgoing) {
   natsMsg_Destroy(message);
   if (status == NATS_OK) return PublishResult::kSent;
   return status == NATS_MAX_PAYLOAD ? PublishResult::kTooBig : PublishResult::kNotSent;
-}
-
-void Session::Close() {
-  const std::lock_guard lock(close_mutex_);
-  if (closed_) return;
-  closed_ = true;
-  if (subscription_ != nullptr && natsSubscription_Unsubscribe(subscription_) == NATS_OK) {
-    natsConnection_FlushTimeout(connection_, kFlushTimeoutMs);
-  }
-  if (connection_ != nullptr) natsConnection_Close(connection_);
-  delivery_done_ = subscription_ == nullptr || callbacks_->AwaitDeliveryDone();
 }
 
 }  // namespace parti::kv

@@ -1,4 +1,4 @@
-// One connection to a NATS server, from connect to close, with one inbox for all that comes back.
+// One connection to a NATS server, from connect to close.
 //
 // It never reconnects by itself: a session that failed is over, and the next one starts from
 // nothing. That leaves no room for what cnats's own reconnecting carries over (buffered writes that
@@ -11,10 +11,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -49,11 +51,13 @@ struct OutgoingMessage {
 // "nats://user:secret@host:1" -> "host:1"
 std::string AddressOf(const std::string& url);
 
-// Who a session reports to, from cnats's threads.
+// Who a session reports to, from libnats's threads.
 class SessionHandler {
  public:
   virtual ~SessionHandler() = default;
-  virtual void OnMessage(std::uint64_t session, const Message& message) = 0;
+  // `subscribed`: the subject that was subscribed to; the message's own may be another.
+  virtual void OnMessage(std::uint64_t session, std::string_view subscribed,
+                         const Message& message) = 0;
   // The connection is lost for good.
   virtual void OnSessionLost(std::uint64_t session) = 0;
   // The server refused something, e.g. `Permissions Violation for Publish to "x"`.
@@ -73,28 +77,34 @@ class Session {
   Session& operator=(const Session&) = delete;
 
   std::uint64_t id() const { return id_; }
-  // Messages to any subject that begins with this and a dot arrive here.
+  // Unique in the world: what begins with it and a dot is this session's to use as a subject.
   const std::string& inbox() const { return inbox_; }
   std::size_t max_payload() const { return max_payload_; }
   // Without credentials.
   const std::string& address() const { return address_; }
 
-  // Blocks while the socket is full, for at most a second. kNotSent: it may have been sent in part.
+  // These three block while the socket is full, for at most a second, and do nothing once the
+  // connection is lost. Publish, kNotSent: it may have been sent in part.
   PublishResult Publish(const OutgoingMessage& message);
+  void Subscribe(const std::string& subject);
+  void Unsubscribe(const std::string& subject);
 
-  // Ends the connection and waits, within bounds, until no more messages are handed over. Publish
-  // may still be called, in vain. Idempotent.
+  // Ends the connection and waits, within bounds, until no more messages are handed over.
+  // Idempotent.
   void Close();
 
  private:
   struct Callbacks;
+  struct Subscription;
 
   Session(std::uint64_t id, std::string address, std::shared_ptr<Callbacks> callbacks);
   absl::Status Open(const std::string& url);
-  absl::Status SubscribeInbox();
   static natsStatus SetOptions(natsOptions* options, const std::string& url, void* closure);
+  bool Begin(Subscription* subscription);
+  void DestroyRetired(bool all);
 
-  // What cnats calls; `closure` is the session's id, which stays valid as a name for ever.
+  // What libnats calls. `closure` is a Subscription for the first two, the session's id for the
+  // others.
   static void OnMessage(natsConnection*, natsSubscription*, natsMsg* message, void* closure);
   static void OnDeliveryDone(void* closure);
   static void OnClosed(natsConnection*, void* closure);
@@ -107,10 +117,11 @@ class Session {
   std::string inbox_;
   std::size_t max_payload_ = 0;
   natsConnection* connection_ = nullptr;
-  natsSubscription* subscription_ = nullptr;
-  std::mutex close_mutex_;
+
+  std::mutex mutex_;
   bool closed_ = false;
-  bool delivery_done_ = false;  // else the destructor must leave libnats's objects alone
+  std::map<std::string, std::unique_ptr<Subscription>> subscriptions_;
+  std::vector<std::unique_ptr<Subscription>> retired_;  // unsubscribed, not yet destroyed
 };
 
 }  // namespace parti::kv

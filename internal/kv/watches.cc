@@ -19,7 +19,6 @@ constexpr core::Nanos kInactiveThreshold = 5 * core::kSecond;
 constexpr milliseconds kApiTimeout(2'000);
 // Opening again at once would only spin.
 constexpr milliseconds kNoConnectionDelay(50);
-constexpr std::size_t kMaxStrays = 1'000;
 
 // What is wrong with an answer, or nothing.
 template <typename T>
@@ -47,10 +46,7 @@ Watches::Watches(std::string prefix, Timers* timers, Requests* requests, Callbac
 void Watches::SetInbox(std::string inbox) {
   const std::lock_guard lock(mutex_);
   while (!watches_.empty()) Break(watches_.begin()->first, "the connection to NATS was lost");
-  strays_.clear();
   inbox_ = std::move(inbox);
-  // The inbox's last token is unique in the world.
-  consumer_base_ = fmt::format("parti_{}_", inbox_.substr(inbox_.rfind('.') + 1));
 }
 
 void Watches::Open(const core::OpenWatch& open) {
@@ -68,9 +64,12 @@ void Watches::Open(const core::OpenWatch& open) {
   watch.bucket = open.bucket;
   watch.bucket_name = FullBucketName(prefix_, open.bucket);
   watch.key = open.key;
-  watch.consumer = ConsumerName(serial);
+  // The inbox's last token is unique in the world.
+  watch.consumer = fmt::format("parti_{}_{}", LastToken(inbox_), serial);
+  watch.subject = fmt::format("{}.w.{}", inbox_, serial);
   watch.last_sign = Timers::Clock::now();
   ArmSilence(serial, watch.last_sign + kSilence);
+  requests_->Subscribe(watch.subject);
   RequestCreate(serial, watch);
 }
 
@@ -78,7 +77,7 @@ void Watches::Close(const core::CloseWatch& close) {
   const std::lock_guard lock(mutex_);
   for (auto at = watches_.begin(); at != watches_.end(); ++at) {
     if (at->second.id != close.watch) continue;
-    DeleteConsumer(StreamName(at->second.bucket_name), at->second.consumer);
+    Abandon(at->second);
     watches_.erase(at);
     return;
   }
@@ -93,14 +92,13 @@ void Watches::BreakAll(wire::Bucket bucket, const std::string& reason) {
 }
 
 void Watches::RequestCreate(Serial serial, const Watch& watch) {
-  ConsumerSpec spec{
+  const ConsumerSpec spec{
       .stream = StreamName(watch.bucket_name),
       .name = watch.consumer,
-      .deliver_subject = fmt::format("{}.w.{}.{}", inbox_, static_cast<int>(watch.bucket), serial),
-      .filter_subject = {},
+      .deliver_subject = watch.subject,
+      .filter_subject = KeySubject(watch.bucket_name, watch.key.empty() ? ">" : watch.key),
       .heartbeat = kHeartbeat,
       .inactive_threshold = kInactiveThreshold};
-  if (!watch.key.empty()) spec.filter_subject = KeySubject(watch.bucket_name, watch.key);
   requests_->Send({.subject = ConsumerCreateSubject(spec), .data = ConsumerCreateBody(spec)},
                   kApiTimeout, [this, serial](const Reply& reply) { OnCreated(serial, reply); });
 }
@@ -177,73 +175,64 @@ void Watches::OnLast(Serial serial, const Reply& reply) {
   callbacks_.emit(core::WatchSnapshotEnd{watch->id, *watch->stream});
 }
 
-void Watches::OnDelivery(const Message& message) {
-  const std::optional<DeliveryInfo> info = ReadDelivery(message.reply());
-  if (!info) return;
-  const bool deleted = IsDeleteOperation(message.Header("KV-Operation"));
+void Watches::OnMessage(std::string_view subscribed, const Message& message) {
   const std::lock_guard lock(mutex_);
-  const std::optional<Serial> serial = SerialOf(info->consumer);
-  if (!serial) return;
-  Watch* const watch = Find(*serial);
-  if (watch == nullptr) {
-    DeleteStray(std::string(info->stream), std::string(info->consumer));
+  const std::optional<Serial> serial = ReadNumber(LastToken(subscribed));
+  Watch* const watch = serial ? Find(*serial) : nullptr;
+  if (watch == nullptr || watch->subject != subscribed) return;
+  if (!message.Header("Status").empty()) return OnStatus(*serial, *watch, message);
+  const std::optional<DeliveryInfo> info = ReadDelivery(message.reply());
+  if (info && info->consumer == watch->consumer) OnEntry(*serial, *watch, *info, message);
+}
+
+void Watches::OnEntry(Serial serial, Watch& watch, const DeliveryInfo& info,
+                      const Message& message) {
+  if (info.consumer_sequence != watch.delivered + 1 || info.stream_sequence < watch.highest) {
+    Break(serial, fmt::format("message {} (of the stream: {}) came after {} (of the stream: {})",
+                              info.consumer_sequence, info.stream_sequence, watch.delivered,
+                              watch.highest));
     return;
   }
-  if (info->consumer_sequence != watch->delivered + 1 || info->stream_sequence <= watch->highest) {
-    Break(*serial, fmt::format("message {} (of the stream: {}) came after {} (of the stream: {})",
-                               info->consumer_sequence, info->stream_sequence, watch->delivered,
-                               watch->highest));
-    return;
-  }
-  watch->delivered = info->consumer_sequence;
-  watch->highest = info->stream_sequence;
-  watch->last_sign = Timers::Clock::now();
-  const std::string before_key = KeySubject(watch->bucket_name, "");
-  if (message.subject().starts_with(before_key)) {
+  // A key that is written just when its watch begins is delivered twice.
+  const bool is_new = info.stream_sequence > watch.highest;
+  watch.delivered = info.consumer_sequence;
+  watch.highest = info.stream_sequence;
+  watch.last_sign = Timers::Clock::now();
+  const std::string before_key = KeySubject(watch.bucket_name, "");
+  if (is_new && message.subject().starts_with(before_key)) {
+    const bool deleted = IsDeleteOperation(message.Header("KV-Operation"));
     callbacks_.emit(
-        core::WatchEntry{watch->id,
+        core::WatchEntry{watch.id,
                          {.key = std::string(message.subject().substr(before_key.size())),
-                          .revision = info->stream_sequence,
+                          .revision = info.stream_sequence,
                           .deleted = deleted,
                           .value = deleted ? std::string() : std::string(message.data())}});
   }
-  if (info->pending == 0 || (watch->snapshot && watch->delivered >= *watch->snapshot)) {
-    watch->caught_up = true;
+  if (info.pending == 0 || (watch.snapshot && watch.delivered >= *watch.snapshot)) {
+    watch.caught_up = true;
   }
-  CheckSnapshotEnd(*serial, *watch);
+  CheckSnapshotEnd(serial, watch);
 }
 
-void Watches::OnStatus(std::string_view address, const Message& message) {
-  const std::size_t dot = address.find('.');
-  if (dot == std::string_view::npos) return;
-  const auto bucket = ReadNumber(address.substr(0, dot));
-  const auto serial = ReadNumber(address.substr(dot + 1));
-  if (!bucket || *bucket >= wire::kBucketCount || !serial) return;
-  const std::lock_guard lock(mutex_);
-  Watch* const watch = Find(*serial);
-  if (watch == nullptr) {
-    const std::string name = FullBucketName(prefix_, static_cast<wire::Bucket>(*bucket));
-    DeleteStray(StreamName(name), ConsumerName(*serial));
-    return;
-  }
+void Watches::OnStatus(Serial serial, Watch& watch, const Message& message) {
   if (message.Header("Status") != "100") {
-    Break(*serial, fmt::format("the consumer says {} {}", message.Header("Status"),
-                               message.Header("Description")));
+    Break(serial, fmt::format("the consumer says {} {}", message.Header("Status"),
+                              message.Header("Description")));
     return;
   }
-  watch->last_sign = Timers::Clock::now();
+  watch.last_sign = Timers::Clock::now();
   AnswerFlowControl(message);
   const std::string_view last = message.Header("Nats-Last-Consumer");
   if (last.empty()) return;  // flow control, not a heartbeat
-  if (ReadNumber(last) != watch->delivered) {
-    Break(*serial,
-          fmt::format("messages were lost: got {}, but {} were sent", watch->delivered, last));
+  if (ReadNumber(last) != watch.delivered) {
+    Break(serial,
+          fmt::format("messages were lost: got {}, but {} were sent", watch.delivered, last));
     return;
   }
   // Idle and not held back: nothing is left to deliver, even if fewer messages came than the
   // snapshot held when it was begun (some were replaced or expired meanwhile).
-  if (watch->snapshot && message.Header("Nats-Consumer-Stalled").empty()) watch->caught_up = true;
-  CheckSnapshotEnd(*serial, *watch);
+  if (watch.snapshot && message.Header("Nats-Consumer-Stalled").empty()) watch.caught_up = true;
+  CheckSnapshotEnd(serial, watch);
 }
 
 void Watches::AnswerFlowControl(const Message& message) {
@@ -272,37 +261,24 @@ void Watches::Break(Serial serial, const std::string& reason) {
   const auto found = watches_.find(serial);
   const Watch watch = std::move(found->second);
   watches_.erase(found);
-  DeleteConsumer(StreamName(watch.bucket_name), watch.consumer);
+  Abandon(watch);
   callbacks_.emit(
       core::WatchBroken{watch.id, fmt::format("watch of {}{}{}: {}", watch.bucket_name,
                                               watch.key.empty() ? "" : " ", watch.key, reason)});
 }
 
-// The answer tells nothing: a consumer that stays is removed by the server for lack of interest, or
-// shows itself as a stray.
-void Watches::DeleteConsumer(const std::string& stream, const std::string& consumer) {
-  requests_->Send({.subject = fmt::format("$JS.API.CONSUMER.DELETE.{}.{}", stream, consumer)},
+// Whether the consumer was deleted doesn't matter: without a subscription, which the server looks
+// for, it delivers nothing and is removed after kInactiveThreshold.
+void Watches::Abandon(const Watch& watch) {
+  requests_->Unsubscribe(watch.subject);
+  requests_->Send({.subject = fmt::format("$JS.API.CONSUMER.DELETE.{}.{}",
+                                          StreamName(watch.bucket_name), watch.consumer)},
                   kApiTimeout, [](const Reply&) {});
-}
-
-// The creation was carried out after the deletion.
-void Watches::DeleteStray(const std::string& stream, const std::string& consumer) {
-  if (strays_.size() >= kMaxStrays) strays_.clear();
-  if (strays_.insert(consumer).second) DeleteConsumer(stream, consumer);
 }
 
 Watches::Watch* Watches::Find(Serial serial) {
   const auto found = watches_.find(serial);
   return found == watches_.end() ? nullptr : &found->second;
-}
-
-std::string Watches::ConsumerName(Serial serial) const {
-  return fmt::format("{}{}", consumer_base_, serial);
-}
-
-std::optional<Watches::Serial> Watches::SerialOf(std::string_view consumer) const {
-  if (!consumer.starts_with(consumer_base_)) return std::nullopt;
-  return ReadNumber(consumer.substr(consumer_base_.size()));
 }
 
 }  // namespace parti::kv

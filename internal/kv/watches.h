@@ -4,8 +4,8 @@
 // snapshot. A consumer that survives what happened is never resumed: one that does skips, without a
 // word, whatever a recreated bucket got meanwhile.
 //
-// All watches share the session's inbox. Messages bear the subject under which they were stored, so
-// the consumer's name, which is in their reply subject, tells which watch they are for.
+// Each has a subscription of its own: a wildcard isn't enough for JetStream to see that somebody
+// listens.
 //
 // Thread safety: every method may be called from any thread.
 #ifndef PARTI_INTERNAL_KV_WATCHES_H_
@@ -17,7 +17,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 
@@ -49,10 +48,8 @@ class Watches {
   // The bucket's stream isn't the one that its watches were opened on.
   void BreakAll(wire::Bucket bucket, const std::string& reason);
 
-  // A message of a stream, delivered by a consumer.
-  void OnDelivery(const Message& message);
-  // Idle heartbeats, flow control, errors. `address` is what follows "<inbox>.w." in the subject.
-  void OnStatus(std::string_view address, const Message& message);
+  // A message for the watch that subscribed to this.
+  void OnMessage(std::string_view subscribed, const Message& message);
 
  private:
   struct Watch {
@@ -61,6 +58,7 @@ class Watches {
     std::string bucket_name;
     std::string key;
     std::string consumer;
+    std::string subject;                      // what the consumer delivers to
     Timers::Clock::time_point last_sign{};    // of life
     std::uint64_t delivered = 0;              // consumer sequence of the newest message
     std::uint64_t highest = 0;                // stream sequence of the newest message
@@ -79,12 +77,11 @@ class Watches {
   void CheckSnapshotEnd(Serial serial, Watch& watch);
   void ArmSilence(Serial serial, Timers::Clock::time_point due);
   void Break(Serial serial, const std::string& reason);
-  void DeleteConsumer(const std::string& stream, const std::string& consumer);
-  void DeleteStray(const std::string& stream, const std::string& consumer);
+  void Abandon(const Watch& watch);
+  void OnEntry(Serial serial, Watch& watch, const DeliveryInfo& info, const Message& message);
+  void OnStatus(Serial serial, Watch& watch, const Message& message);
   void AnswerFlowControl(const Message& message);
   Watch* Find(Serial serial);
-  std::string ConsumerName(Serial serial) const;
-  std::optional<Serial> SerialOf(std::string_view consumer) const;
 
   // All of these without.
   void OnCreated(Serial serial, const Reply& reply);
@@ -97,11 +94,9 @@ class Watches {
   Requests* const requests_;
   const Callbacks callbacks_;
   std::mutex mutex_;
-  std::string inbox_;          // empty: no connection
-  std::string consumer_base_;  // what the names of this inbox's consumers begin with
+  std::string inbox_;  // empty: no connection
   std::map<Serial, Watch> watches_;
   Serial next_serial_ = 1;
-  std::set<std::string> strays_;  // consumers whose deletion was asked for once more
 };
 
 }  // namespace parti::kv

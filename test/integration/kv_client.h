@@ -109,6 +109,11 @@ class KvClient {
     return WaitFor([&] { return Watch(watch).entries.size() >= count; });
   }
 
+  // What the newest ConnectionChanged said.
+  bool Connected() {
+    const std::lock_guard lock(mutex_);
+    return !connections_.empty() && connections_.back();
+  }
   std::vector<bool> Connections() {
     const std::lock_guard lock(mutex_);
     return connections_;

@@ -294,14 +294,14 @@ TEST_F(KvTest, AKilledServerBreaksWatchesAndItsFilesComeBack) {
 
   server_->Kill();
   ASSERT_TRUE(client.AwaitBroken(watch));
-  ASSERT_TRUE(WaitFor([&] { return !client.Connections().back(); }));
+  ASSERT_TRUE(WaitFor([&] { return !client.Connected(); }));
   EXPECT_EQ(client.Put(Bucket::kStableId, "worker-0", put.revision, "x").code, KvCode::kUnknown);
   EXPECT_EQ(client.Get(Bucket::kStableId, "worker-0").code, KvCode::kUnknown);
   const auto early = client.Open(Bucket::kStableId);
   ASSERT_TRUE(client.AwaitBroken(early));
 
   test::RestartServer(*server_);
-  ASSERT_TRUE(WaitFor([&] { return client.Connections().back(); }));
+  ASSERT_TRUE(WaitFor([&] { return client.Connected(); }));
   EXPECT_THAT(client.Connections(), ElementsAre(true, false, true));
   EXPECT_EQ(client.Info(Bucket::kStableId).stream.stream_id, id);
   const auto again = client.OpenUntilComplete(Bucket::kStableId);
@@ -355,9 +355,9 @@ TEST_F(KvTest, AFrozenServerAnswersNothingAndIsNoticed) {
       client.SendPut(Bucket::kElection, "leader", put.revision, "late", 200 * core::kMillisecond);
   EXPECT_EQ(client.Await(unanswered).code, KvCode::kUnknown);
   ASSERT_TRUE(client.AwaitBroken(watch));
-  ASSERT_TRUE(WaitFor([&] { return !client.Connections().back(); }));
+  ASSERT_TRUE(WaitFor([&] { return !client.Connected(); }));
   server_->Resume();
-  ASSERT_TRUE(WaitFor([&] { return client.Connections().back(); }));
+  ASSERT_TRUE(WaitFor([&] { return client.Connected(); }));
   // It was on its way to the frozen server, which has carried it out by now, or never will.
   const auto read = client.Get(Bucket::kElection, "leader");
   ASSERT_EQ(read.code, KvCode::kOk);
@@ -503,7 +503,10 @@ absl::Status ReadyWith(const test::NatsServer& server, const NatsKvOptions& opti
   KvClient client(options);
   const absl::Status ready = client.WaitReady();
   client.kv().Shutdown();
-  admin.Ask("$JS.API.STREAM.DELETE.KV_" + bucket);
+  const nlohmann::json names = admin.Ask("$JS.API.STREAM.NAMES");
+  for (const nlohmann::json& stream : names["streams"]) {
+    admin.Ask("$JS.API.STREAM.DELETE." + stream.get<std::string>());
+  }
   return ready;
 }
 
@@ -511,7 +514,7 @@ TEST_F(KvTest, BucketsMadeBeforehandAreBoundIfTheyFit) {
   for (const nlohmann::json& changes : std::vector<nlohmann::json>{
            nlohmann::json::object(),
            {{"allow_direct", true}, {"deny_delete", true}, {"allow_rollup_hdrs", true}},
-           {{"discard", "old"}},
+           {{"discard", "old"}, {"description", "made by hand"}},
            {{"max_bytes", 1'000'000}}}) {
     const absl::Status ready = ReadyWith(*server_, Options(), "parti-stableid", changes);
     EXPECT_TRUE(ready.ok()) << changes << ready.ToString();
