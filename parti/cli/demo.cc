@@ -27,7 +27,7 @@ struct DemoOptions {
   int workers = 4;
   int partitions = 24;
   std::uint64_t seed = 1;
-  std::string strategy;
+  std::string strategy = "round-robin";
   std::string keep;
   bool json = false;
   bool plain = false;
@@ -35,6 +35,8 @@ struct DemoOptions {
 
 constexpr std::chrono::milliseconds kFrameEvery(100);
 constexpr std::chrono::milliseconds kStopWithin(5000);
+constexpr std::chrono::milliseconds kPause(500);
+constexpr std::chrono::milliseconds kPauseForWatchers(2000);
 // Every line that bears an older time has surely been read; see Observer::Judge.
 constexpr std::int64_t kLogDelay = 300'000'000;
 
@@ -148,9 +150,14 @@ WorkerGroupOptions GroupOptions(const DemoOptions& options, const std::string& u
 
 int Play(const DemoOptions& options, const std::string& url, const std::string& folder) {
   WorkerGroup group(GroupOptions(options, url, folder));
-  Stage stage(&group, !options.plain && StdoutIsTerminal());
-  stage.Say(fmt::format("nats-server on {}, {} partitions", url, options.partitions));
-  DemoStory story(&group, {.workers = options.workers, .seed = options.seed},
+  const bool live = !options.plain && StdoutIsTerminal();
+  Stage stage(&group, live);
+  stage.Say(fmt::format("nats-server on {}; {} partitions, {}", url, options.partitions,
+                        options.strategy));
+  DemoStory story(&group,
+                  {.workers = options.workers,
+                   .seed = options.seed,
+                   .pause = live ? kPauseForWatchers : kPause},
                   {.say = [&](const std::string& text) { stage.Say(text); },
                    .now = [&](const std::string& text) { stage.Now(text); },
                    .tick = [&] { return stage.Frame(), interrupted == 0; }});
@@ -213,7 +220,7 @@ void AddDemoCommand(CLI::App& app, std::function<int()>* action) {
   demo->add_option("--partitions", options->partitions, "Partitions that they share")
       ->check(CLI::Range(1, 10000))
       ->capture_default_str();
-  demo->add_option("--strategy", options->strategy, "As for parti worker");
+  demo->add_option("--strategy", options->strategy, "As for parti worker")->capture_default_str();
   demo->add_option("--seed", options->seed, "Chooses who leaves and who dies")
       ->capture_default_str();
   demo->add_option("--keep", options->keep, "Write the event logs into this folder and keep them");

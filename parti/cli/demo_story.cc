@@ -94,7 +94,7 @@ bool DemoStory::Step(const std::string& name, bool changes_leader,
   DemoStep step{.name = name,
                 .ms = Millis(done_at - cause_at_),
                 .moved = CountMoved(before, after),
-                .least = LeastMoves(before, group_->Living())};
+                .least = LeastMoves(before, after)};
   const std::vector<Leadership>& terms = group_->observer().leaderships();
   if (changes_leader && terms.size() > terms_before) {
     step.new_leader_ms = Millis(terms[terms_before].t - cause_at_);

@@ -22,23 +22,18 @@ int CountMoved(const std::vector<Holder>& before, const std::vector<Holder>& aft
   return moved;
 }
 
-int LeastMoves(const std::vector<Holder>& before, const std::vector<std::size_t>& living) {
-  if (living.empty()) return 0;
-  std::map<std::size_t, int> owned;
-  for (const std::size_t worker : living) owned[worker] = 0;
-  int orphans = 0;
-  for (const Holder& holder : before) {
-    const auto owner = holder.process.has_value() ? owned.find(*holder.process) : owned.end();
-    if (owner == owned.end()) {
-      ++orphans;
-    } else {
-      ++owner->second;
-    }
+int LeastMoves(const std::vector<Holder>& before, const std::vector<Holder>& after) {
+  std::map<std::size_t, int> gains;
+  for (const Holder& holder : after) {
+    if (holder.process.has_value()) ++gains[*holder.process];
   }
-  const int share = static_cast<int>(before.size() / living.size());
-  int lacking = 0;
-  for (const auto& [worker, count] : owned) lacking += std::max(0, share - count);
-  return std::max(orphans, lacking);
+  for (const Holder& holder : before) {
+    if (holder.process.has_value()) --gains[*holder.process];
+  }
+  // Every partition owned at the end by a worker that had fewer was moved to it.
+  int least = 0;
+  for (const auto& [worker, gain] : gains) least += std::max(0, gain);
+  return least;
 }
 
 bool DemoSummary::Ok() const { return failure.empty() && verdict.Exclusive() && unowned == 0; }
@@ -76,6 +71,7 @@ std::string SummaryJson(const DemoSummary& summary) {
   json["unowned"] = summary.unowned;
   json["token_regressions"] = summary.verdict.token_regressions.size();
   json["epoch_regressions"] = summary.verdict.epoch_regressions.size();
+  json["id_conflicts"] = summary.verdict.id_conflicts.size();
   json["anomalies"] = summary.verdict.anomalies.size();
   json["broken_lines"] = summary.verdict.broken_lines.size();
   json["steps"] = nlohmann::ordered_json::array();

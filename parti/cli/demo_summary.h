@@ -16,10 +16,10 @@ namespace parti::cli {
 // Partitions whose owner before and after differ. A process started again counts as another owner.
 int CountMoved(const std::vector<Holder>& before, const std::vector<Holder>& after);
 
-// The least number of partitions that must change owners so that every one of `living` owns at
-// least its fair share, rounded down: each partition whose owner is gone moves, and what a worker
-// still lacks comes from one that has more.
-int LeastMoves(const std::vector<Holder>& before, const std::vector<std::size_t>& living);
+// The fewest changes of owner that lead from `before` to as many partitions per worker as they have
+// in `after`: what has no owner any more moves, and what one worker gains beyond that comes from
+// others. After a leave that is what the leaver held; after a join, the newcomer's share.
+int LeastMoves(const std::vector<Holder>& before, const std::vector<Holder>& after);
 
 struct DemoStep {
   std::string name;

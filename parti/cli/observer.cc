@@ -26,7 +26,8 @@ bool Intersect(std::int64_t from, std::int64_t to, std::int64_t other_from, std:
 }  // namespace
 
 bool Verdict::Exclusive() const {
-  return overlaps.empty() && token_regressions.empty() && epoch_regressions.empty();
+  return overlaps.empty() && token_regressions.empty() && epoch_regressions.empty() &&
+         id_conflicts.empty();
 }
 
 std::string Verdict::Describe(std::size_t limit) const {
@@ -48,6 +49,7 @@ std::string Verdict::Describe(std::size_t limit) const {
   add("unowned", unowned);
   add("token regressions", token_regressions);
   add("epoch regressions", epoch_regressions);
+  add("id conflicts", id_conflicts);
   add("anomalies", anomalies);
   add("broken lines", broken_lines);
   return text;
@@ -309,14 +311,14 @@ void Observer::JudgeIds(Verdict* verdict) const {
       const Span& before = spans[i - 1];
       const Span& span = spans[i];
       if (span.incarnation <= before.incarnation) {
-        verdict->epoch_regressions.push_back(fmt::format(
+        verdict->id_conflicts.push_back(fmt::format(
             "{}: incarnation {} of {} after {} of {}", worker, span.incarnation,
             processes_[span.process].name, before.incarnation, processes_[before.process].name));
       }
       if (span.process != before.process && span.from < before.to) {
-        verdict->epoch_regressions.push_back(fmt::format("{} was borne by {} and {} at once",
-                                                         worker, processes_[before.process].name,
-                                                         processes_[span.process].name));
+        verdict->id_conflicts.push_back(fmt::format("{} was borne by {} and {} at once", worker,
+                                                    processes_[before.process].name,
+                                                    processes_[span.process].name));
       }
     }
   }

@@ -49,16 +49,18 @@ struct Verdict {
   std::vector<Gap> gaps;
   // Of a partition: a claim of a later life whose fencing token isn't greater.
   std::vector<std::string> token_regressions;
-  // An epoch that two leaders gained, or that went down within a process; an incarnation that
-  // went down; a worker id held by two processes at once.
+  // An epoch that two leaders gained, or that went down within a process.
   std::vector<std::string> epoch_regressions;
+  // A worker id held by two processes at once, or whose incarnation didn't rise. Only where the
+  // server lost its buckets may a correct worker take an id while another's lease on it runs.
+  std::vector<std::string> id_conflicts;
   // What a correct worker doesn't write: a lease revived after it ran out, a claim after the end of
   // its lease, a release of what wasn't held, time running backwards.
   std::vector<std::string> anomalies;
   // Lines that couldn't be read, each with its process and number.
   std::vector<std::string> broken_lines;
 
-  // Nothing was owned twice and no token, epoch or id went wrong.
+  // Nothing was owned twice, and no token, epoch or id went wrong.
   bool Exclusive() const;
   // One line per finding, at most `limit` of each kind.
   std::string Describe(std::size_t limit = 5) const;

@@ -54,13 +54,14 @@ std::string Cluster::AwaitSettled() {
   return settled ? "" : fmt::format("not settled: {}\n{}", why, group_->Describe());
 }
 
-std::string Cluster::Finish() {
+std::string Cluster::Judge(bool ids_are_unique) {
   if (std::string why = AwaitSettled(); !why.empty()) return why;
   const cli::Verdict settled = observer().Judge(cli::BootNanos());
   const std::vector<std::size_t> living = group_->Living();
   group_->StopAll(kDeadline);
   cli::Verdict verdict = observer().Judge(cli::BootNanos());
   verdict.unowned = settled.unowned;
+  if (!ids_are_unique) verdict.id_conflicts.clear();
   std::erase_if(verdict.broken_lines, [](const std::string& line) {
     return line.find("not a JSON object") != std::string::npos;  // torn by a SIGKILL
   });

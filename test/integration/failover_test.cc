@@ -76,7 +76,7 @@ TEST(FailoverTest, AllWorkersDieAtOnceAndOthersTakeTheirPlace) {
 
 TEST(FailoverTest, AWorkerStartedAgainUnderItsIdentityGetsItsIdBackAndNothingMoves) {
   // A lease long enough that the restart surely falls within it.
-  Cluster cluster({.settings = {"heartbeat_ttl=10s"}});
+  Cluster cluster({.settings = {"heartbeat_ttl=5s"}});
   for (const char* name : {"a", "b"}) cluster.Start(name);
   const auto c = cluster.Start("c");
   ASSERT_EQ(cluster.AwaitSettled(), "");

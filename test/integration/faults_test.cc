@@ -96,7 +96,7 @@ TEST(FaultsTest, TheServerForgetsItsBuckets) {
   RestartServer(cluster.server());
   // The workers may take a while to see that everything is gone.
   ASSERT_EQ(cluster.Await([&] { return cluster.observer().View(0).lives > 1; }), "");
-  EXPECT_EQ(cluster.Finish(), "");
+  EXPECT_EQ(cluster.FinishAfterAmnesia(), "");
 }
 
 // Writes whatever it is told to, past all that guards the buckets.

@@ -259,7 +259,7 @@ TEST_F(ObserverTest, IncarnationsOfAnIdRise) {
   const auto a = Process("a");
   Started(a, 10, "worker-0", 5);
   Started(a, 20, "worker-0", 5);
-  EXPECT_THAT(observer_.Judge(100).epoch_regressions, ElementsAre(HasSubstr("incarnation 5")));
+  EXPECT_THAT(observer_.Judge(100).id_conflicts, ElementsAre(HasSubstr("incarnation 5")));
 }
 
 TEST_F(ObserverTest, TwoProcessesMustNotBearOneIdAtOnce) {
@@ -268,7 +268,7 @@ TEST_F(ObserverTest, TwoProcessesMustNotBearOneIdAtOnce) {
   Started(a, 10, "worker-0", 5);
   Lease(a, 11, 100);
   Started(b, 50, "worker-0", 6);
-  EXPECT_THAT(observer_.Judge(200).epoch_regressions, ElementsAre(HasSubstr("at once")));
+  EXPECT_THAT(observer_.Judge(200).id_conflicts, ElementsAre(HasSubstr("at once")));
 }
 
 TEST_F(ObserverTest, AnIdPassesOnWhenItsLifeHasStopped) {
