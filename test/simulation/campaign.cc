@@ -16,6 +16,7 @@
 #include "internal/core/rules.h"
 #include "test/simulation/provoke.h"
 #include "test/simulation/run.h"
+#include "test/simulation/schedules.h"
 
 namespace parti::simulation {
 namespace {
@@ -57,6 +58,7 @@ class Campaign {
 
   int Run() {
     if (!SetRules()) return 2;
+    if (!options_.schedule.empty()) return PlayOne();
     if (options_.story) return Tell(options_.first, true);
     std::signal(SIGABRT, OnDeath);
     std::signal(SIGSEGV, OnDeath);
@@ -188,6 +190,24 @@ class Campaign {
       too_little = true;
     }
     return too_little;
+  }
+
+  int PlayOne() const {
+    const std::optional<core::Rule> rule = RuleNamed(options_.schedule);
+    if (!rule) return 2;
+    if (!HasSchedule(*rule)) {
+      fmt::print(stderr, "{} has no schedule; try --provoke {}\n", options_.schedule,
+                 options_.schedule);
+      return 2;
+    }
+    History history(options_.verbose ? History::Keep::kTraffic : History::Keep::kFacts);
+    const Played played = PlaySchedule(*rule, options_.first, &history);
+    for (const History::Line& line : history.lines()) fmt::print("{}\n", History::Render(line));
+    if (!played.set_up) fmt::print("the situation did not arise\n");
+    if (!played.violation) return 0;
+    fmt::print("\nbroke a promise: {}\n  {}\n", played.violation->invariant,
+               played.violation->what);
+    return 1;
   }
 
   // The seed once more, with its history kept.

@@ -16,7 +16,8 @@ struct CampaignOptions {
   bool verbose = false;
   bool keep_going = false;  // after a failure, to see which promises break how often
   std::vector<std::string> off;
-  std::string provoke;  // a rule: worlds in which it matters often
+  std::string schedule;  // a rule: plays its schedule instead of a random world
+  std::string provoke;   // a rule: worlds in which it matters often
 };
 
 // Prints what it finds. 0: every seed kept every promise; 1: one didn't, or too little happened;

@@ -109,8 +109,8 @@ void Network::Spring(const Process* process, const Request& request, Nanos timeo
       case Ambush::Fate::kRefuse:
         fate->refused = true;
         break;
-      case Ambush::Fate::kAnswerLate:
-        fate->back = ambush.delay;
+      case Ambush::Fate::kSlow:
+        fate->there = ambush.delay;
         break;
       case Ambush::Fate::kLandLate:
         fate->late = true;
@@ -262,6 +262,11 @@ std::uint64_t Network::Write(Bucket bucket, const std::string& key, std::string 
 void Network::Delete(Bucket bucket, const std::string& key) {
   judge_.Tampered(bucket, key);
   Append(bucket, key, "", true);
+}
+
+void Network::Purge(Bucket bucket, const std::string& key) {
+  judge_.Tampered(bucket, key);
+  StreamOf(bucket).Remove(key);
 }
 
 void Network::Wipe(Bucket bucket) {

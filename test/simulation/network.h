@@ -51,12 +51,13 @@ class Network {
 
   // By hand, at once.
   std::uint64_t Write(wire::Bucket bucket, const std::string& key, std::string value);
-  void Delete(wire::Bucket bucket, const std::string& key);
+  void Delete(wire::Bucket bucket, const std::string& key);  // leaves a marker
+  void Purge(wire::Bucket bucket, const std::string& key);   // leaves nothing, tells nobody
   void Wipe(wire::Bucket bucket);
 
   // Precise faults: what becomes of one process's next request that matches.
   struct Ambush {
-    enum class Fate { kLoseRequest, kLoseAnswer, kLandLate, kAnswerLate, kRefuse };
+    enum class Fate { kLoseRequest, kLoseAnswer, kLandLate, kSlow, kRefuse };
     const Process* process = nullptr;  // none: anyone's
     bool put = true;                   // else get
     wire::Bucket bucket{};

@@ -211,7 +211,7 @@ void Story::Ambush(const Words& words) {
   const std::map<std::string, Fate> fates = {{"lose-request", Fate::kLoseRequest},
                                              {"lose-answer", Fate::kLoseAnswer},
                                              {"land-late", Fate::kLandLate},
-                                             {"answer-late", Fate::kAnswerLate},
+                                             {"slow", Fate::kSlow},
                                              {"refuse", Fate::kRefuse}};
   if (!fates.contains(fate)) throw std::invalid_argument("no fate is called " + fate);
   ambush.fate = fates.at(fate);
@@ -280,6 +280,9 @@ bool Story::ByHand(const Words& words) {
   } else if (command == "delete") {
     const auto [bucket, key] = Place(words.at(1));
     network.Delete(bucket, key);
+  } else if (command == "purge") {
+    const auto [bucket, key] = Place(words.at(1));
+    network.Purge(bucket, key);
   } else if (command == "garbage") {
     const auto [bucket, key] = Place(words.at(1));
     network.Write(bucket, key, "{\"v\":1,\"what\":\"is this");

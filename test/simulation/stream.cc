@@ -31,4 +31,11 @@ void Stream::Expire(Nanos limit) {
   }
 }
 
+void Stream::Remove(std::string_view key) {
+  const auto entry = newest_.find(key);
+  if (entry == newest_.end()) return;
+  messages_[entry->second - 1].gone = true;
+  newest_.erase(entry);
+}
+
 }  // namespace parti::simulation

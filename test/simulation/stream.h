@@ -59,6 +59,9 @@ class Stream {
   // Removes what was written before `limit`, silently, as a server's TTL does.
   void Expire(Nanos limit);
 
+  // Removes a key's message, silently, as a purge of its subject does.
+  void Remove(std::string_view key);
+
   const std::map<std::string, std::uint64_t, std::less<>>& newest() const { return newest_; }
 
  private:
