@@ -72,7 +72,11 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   const bool new_life = !before.record || before.record->incarnation != view.record->incarnation ||
                         before.record->nonce != view.record->nonce;
   if (new_life || !view.live()) worker.condemned = false;
-  if (view.record->highest_epoch >= fence_epoch_ || !view.live()) worker.suspect = false;
+  // A suspect that was evicted stays one until its lease is over.
+  const bool cleared = new_life || view.record->highest_epoch >= fence_epoch_;
+  if (view.left() || (view.live() && cleared)) {
+    worker.suspect = false;
+  }
   return true;
 }
 
@@ -153,7 +157,9 @@ bool WorkerView::MembershipChanged() {
 }
 
 bool WorkerView::unexplained() const {
-  if (!heartbeat.live() || heartbeat.record->applied_revision == 0) return false;
+  // Of a tombstone, too: it repeats what the last heartbeat had applied.
+  if (!heartbeat.live() && !heartbeat.evicted()) return false;
+  if (heartbeat.record->applied_revision == 0) return false;
   if (!same_life()) return newer_life();
   if (heartbeat.record->applied_revision > doc.revision) return true;
   return heartbeat.record->applied_revision == doc.revision &&
@@ -193,7 +199,9 @@ Holdings GroupView::PossiblyHeld(const WorkerView& worker, Nanos now) const {
     const bool exact = worker.acknowledged() || !RuleOn(Rule::kUnackedHoldsAll);
     held.partitions = exact ? doc.owned : Union(doc.owned, doc.releasing);
   }
-  if ((worker.unexplained() || worker.suspect) && RuleOn(Rule::kUnexplainedHoldsAll)) {
+  const bool lease_over = worker.heartbeat.evicted() && now >= worker.heartbeat.lease_over_at;
+  if ((worker.unexplained() || worker.suspect) && !lease_over &&
+      RuleOn(Rule::kUnexplainedHoldsAll)) {
     held.everything = true;
   }
   // Rule [7]

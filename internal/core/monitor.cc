@@ -46,7 +46,7 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
   }
   // What a doc names holds its partitions until a tombstone says otherwise, also when its heartbeat
   // is gone or shows something older than the doc.
-  if (worker.suspect && context_->now >= suspects_until_) {
+  if (worker.suspect && !heartbeat.evicted() && context_->now >= suspects_until_) {
     *why = "a bucket was recreated, and it has not shown what it holds";
     return 0;
   }
@@ -97,7 +97,8 @@ Nanos Monitor::LookAt(const std::string& id, WorkerView& worker) {
   if (worker.acknowledged()) worker.doc.releasing_since = kNever;
   // An applied doc that the view of the doc doesn't explain: the view may be behind, so the doc is
   // read again before anything is concluded.
-  if (worker.unexplained() && !worker.condemned && !worker.doc.rereading) Reread(id, worker);
+  if (worker.heartbeat.live() && worker.unexplained() && !worker.condemned && !worker.doc.rereading)
+    Reread(id, worker);
   std::string why;
   const Nanos deadline = DeadlineOf(worker, &why);
   if (deadline != kNever && context_->now >= deadline) {
@@ -185,7 +186,7 @@ void Monitor::Reread(const std::string& id, WorkerView& worker) {
       next_look_ = std::min(next_look_, context_->now + context_->settings.retry_backoff_max);
       return;
     }
-    if (now.unexplained()) {
+    if (now.heartbeat.live() && now.unexplained()) {
       Condemn(id, "it applied an assignment that no longer exists");
       changed_(id);
     }
