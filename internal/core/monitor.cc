@@ -59,7 +59,9 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
        (!heartbeat.record ||
         (!worker.newer_life() && !worker.same_life() && !heartbeat.evicted()))) ||
       (doc.unreadable && !heartbeat.record);
-  if (doc_unexplained && !heartbeat.unreadable()) {
+  // Rule [5]: a heartbeat older than the doc is no basis for anything but its end.
+  const bool older_counts = !heartbeat.record || RuleOn(Rule::kNeverOlderLife);
+  if (doc_unexplained && older_counts && !heartbeat.unreadable()) {
     *why = "its heartbeat does not show the life that its assignment names";
     return 0;
   }
