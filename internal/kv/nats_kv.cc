@@ -170,7 +170,7 @@ NatsKv::Impl::Impl(const NatsKvOptions& options, Sink sink)
     : prefix_(options.prefix),
       on_error_(options.on_error),
       gate_(std::move(sink)),
-      requests_(&timers_),
+      requests_(&timers_, [this](std::uint64_t session) { OnSessionLost(session); }),
       watches_(options.prefix, &timers_, &requests_, WatchCallbacks()),
       connector_({.urls = SplitUrls(options.url),
                   .buckets = BucketSpecs(options.prefix, options.replicas, options.storage,
@@ -232,6 +232,7 @@ void NatsKv::Impl::Shutdown() {
 void NatsKv::Impl::OnMessage(std::uint64_t session, std::string_view subscribed,
                              const Message& message) {
   if (session != session_) return;
+  requests_.OnSignOfLife();
   if (subscribed.ends_with('*')) {
     requests_.OnAnswer(LastToken(message.subject()), message);
   } else {

@@ -20,12 +20,14 @@ Reply Disconnected() {
 
 }  // namespace
 
-Requests::Requests(Timers* timers) : timers_(timers), thread_([this] { Run(); }) {}
+Requests::Requests(Timers* timers, std::function<void(std::uint64_t session)> on_silence)
+    : timers_(timers), on_silence_(std::move(on_silence)), thread_([this] { Run(); }) {}
 
 Requests::~Requests() { Stop(); }
 
 void Requests::SetSession(std::shared_ptr<Session> session) {
   std::unordered_map<std::uint64_t, Pending> lost;
+  last_sign_ = Timers::Clock::now();
   std::shared_ptr<Session> old;  // its end may take a while, so not under the lock
   {
     const std::lock_guard lock(mutex_);
@@ -55,14 +57,25 @@ void Requests::Send(OutgoingMessage message, std::chrono::nanoseconds timeout, O
   }
   const std::uint64_t request = next_request_++;
   message.reply = fmt::format("{}.r.{}", session_->inbox(), request);
-  const Timers::Id timer = timers_->After(timeout, [this, request] {
-    Finish(request,
-           {.kind = Reply::Kind::kTimedOut, .data = {}, .error = "no answer from NATS in time"});
-  });
+  const Timers::Id timer = timers_->After(timeout, [this, request] { OnTimeout(request); });
   pending_.emplace(request, Pending{message.subject, timer, std::move(on_reply)});
   queue_.push_back({Queued::Kind::kPublish, request, std::move(message)});
   changed_.notify_one();
 }
+
+void Requests::OnTimeout(std::uint64_t request) {
+  Finish(request,
+         {.kind = Reply::Kind::kTimedOut, .data = {}, .error = "no answer from NATS in time"});
+  if (Timers::Clock::now() - last_sign_.load() < kSilence) return;
+  std::uint64_t silent = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    if (session_ != nullptr) silent = session_->id();
+  }
+  if (silent != 0) on_silence_(silent);
+}
+
+void Requests::OnSignOfLife() { last_sign_ = Timers::Clock::now(); }
 
 Requests::Answer Requests::Call(OutgoingMessage message, std::chrono::nanoseconds timeout) {
   auto promise = std::make_shared<std::promise<Answer>>();

@@ -5,6 +5,7 @@
 #ifndef PARTI_INTERNAL_KV_REQUESTS_H_
 #define PARTI_INTERNAL_KV_REQUESTS_H_
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -42,7 +43,10 @@ class Requests {
   // Called once, without locks held, never from within Send.
   using OnReply = std::function<void(const Reply&)>;
 
-  explicit Requests(Timers* timers);
+  // `on_silence`: a request timed out, and for kSilence nothing at all has come from the server.
+  // libnats looks after that too, but by the wall clock, which may be set back.
+  static constexpr std::chrono::seconds kSilence{3};
+  Requests(Timers* timers, std::function<void(std::uint64_t session)> on_silence);
   ~Requests();
   Requests(const Requests&) = delete;
   Requests& operator=(const Requests&) = delete;
@@ -70,6 +74,8 @@ class Requests {
 
   // What the present session's answers arrive at.
   static std::string AnswerSubject(const Session& session);
+  // Something came from the server.
+  void OnSignOfLife();
   // A message came for the request that this last token of its subject names.
   void OnAnswer(std::string_view token, const Message& message);
   // The server refused to let us publish on the subject that `error` quotes.
@@ -93,12 +99,15 @@ class Requests {
   };
 
   void Run();
+  void OnTimeout(std::uint64_t request);
   void Enqueue(Queued queued);
   void CarryOut(Session& session, const Queued& queued);
   void Finish(std::uint64_t request, const Reply& reply);
   static void FinishAll(std::unordered_map<std::uint64_t, Pending> pending, const Reply& reply);
 
   Timers* const timers_;
+  const std::function<void(std::uint64_t)> on_silence_;
+  std::atomic<Timers::Clock::time_point> last_sign_;
   std::mutex mutex_;
   std::condition_variable changed_;
   std::shared_ptr<Session> session_;
