@@ -9,10 +9,10 @@
 
 namespace parti {
 
-// Fencing token of a grant (M. Kleppmann, "How to do distributed locking", 2016): the leader's epoch
-// and the version of the rebalance that granted the partition. For one partition, a later grant has
-// a greater token. A store that remembers the greatest token it has seen and refuses smaller ones
-// rejects the late write of a worker that was paused in the middle of its work.
+// Fencing token of a grant (M. Kleppmann, "How to do distributed locking", 2016): the leader's
+// epoch and the version of the rebalance that granted the partition. For one partition, a later
+// grant has a greater token. A store that remembers the greatest token it has seen and refuses
+// smaller ones rejects the late write of a worker that was paused in the middle of its work.
 struct FencingToken {
   std::uint64_t epoch = 0;
   std::uint64_t version = 0;

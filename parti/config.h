@@ -1,5 +1,5 @@
-// Configuration of a Manager: groups of settings, presets, and validation with errors that say which
-// rule is broken and by how much.
+// Configuration of a Manager: groups of settings, presets, and validation with errors that say
+// which rule is broken and by how much.
 #ifndef PARTI_CONFIG_H_
 #define PARTI_CONFIG_H_
 
@@ -60,12 +60,12 @@ struct Config {
   Millis stop_timeout{20000};
   Millis request_timeout{1000};
 
-  // Waives the first wait of a group without a leader record. Only for tests and demos that own their
-  // server: with it, wiping the buckets of a running group can make partitions overlap.
+  // Waives the first wait of a group without a leader record. Only for tests and demos that own
+  // their server: with it, wiping the buckets of a running group can make partitions overlap.
   bool assume_new_group = false;
 
-  // "default": survives the failover of a NATS node (8 s). "fast": a lease of a second, a dead leader
-  // replaced within 1.5 s.
+  // "default": survives the failover of a NATS node (8 s). "fast": a lease of a second, a dead
+  // leader replaced within 1.5 s.
   static absl::StatusOr<Config> Preset(std::string_view name);
 
   // Sets one field by its name, e.g. Set("heartbeat_ttl", "1500ms"). Durations: a number with ms, s

@@ -22,17 +22,19 @@ struct AssignmentChange {
   std::vector<OwnedPartition> removed;
 };
 
-// All hooks run on one thread of the Manager, in the order of what happened, one at a time. A slow hook
-// delays the hooks after it, never a heartbeat. Exceptions are caught and reported to on_error. No
-// hook runs after Manager::Stop returned. Hooks may call the Manager, except Stop. Each may be empty.
+// All hooks run on one thread of the Manager, in the order of what happened, one at a time; only
+// on_release and on_lost overtake calls of on_acquire that have not begun, and those for the same
+// partitions are dropped. A slow hook delays the hooks after it, never a heartbeat. Exceptions are
+// caught and reported to on_error. No hook runs after Manager::Stop returned. Hooks may call the
+// Manager, except Stop. Each may be empty.
 struct Hooks {
   // Begin work on a partition. Owns() is true already. An error gives the partition back, with the
   // error's message as the reason.
   std::function<absl::Status(const OwnedPartition&)> on_acquire;
 
-  // End work on these, and return when nothing of it is in flight: the next owner starts after that.
-  // Owns() is false already. `bound`: time to be done by; after Config::release_timeout the leader
-  // evicts this worker.
+  // End work on these, and return when nothing of it is in flight: the next owner starts after
+  // that. Comes also where on_acquire was dropped, for Owns() was true. It is false already.
+  // `bound`: time to be done by; after Config::release_timeout the leader evicts this worker.
   std::function<void(std::span<const OwnedPartition>, std::chrono::milliseconds bound)> on_release;
 
   // The claim to these has ended already, without asking: stop work on them at once. Return when
@@ -46,11 +48,11 @@ struct Hooks {
   std::function<void(const absl::Status&)> on_error;
 };
 
-// A record of ownership as it happens, for audit logs and checkers. Unlike hooks, each call is made at
-// the very instant that bounds a claim, on the Manager's own thread: it must return quickly, for while
-// it runs no heartbeat is sent (an observer that blocks ends the lease, which is safe but costly).
-// A claim to a partition lasts from OnAcquired to OnReleased, OnLost or the latest `until` of OnLease,
-// whichever is first. `now` and `until` are CLOCK_BOOTTIME in ns.
+// A record of ownership as it happens, for audit logs and checkers. Unlike hooks, each call is made
+// at the very instant that bounds a claim, on the Manager's own thread: it must return quickly, for
+// while it runs no heartbeat is sent (an observer that blocks ends the lease, which is safe but
+// costly). A claim to a partition lasts from OnAcquired to OnReleased, OnLost or the latest `until`
+// of OnLease, whichever is first. `now` and `until` are CLOCK_BOOTTIME in ns.
 class OwnershipObserver {
  public:
   virtual ~OwnershipObserver() = default;

@@ -5,18 +5,18 @@
 //   parti::Hooks hooks;
 //   hooks.on_acquire = [](const parti::OwnedPartition& p) { …; return absl::OkStatus(); };
 //   hooks.on_release = [](auto partitions, auto bound) { … };
-//   auto manager = parti::Manager::Create({.config = config,
-//                                          .url = "nats://127.0.0.1:4222",
-//                                          .source = std::make_shared<parti::StaticPartitionSource>(…),
-//                                          .strategy = parti::MakeConsistentHash(),
-//                                          .hooks = hooks});
+//   parti::ManagerOptions options{.config = config, .url = "nats://127.0.0.1:4222"};
+//   options.source = std::make_shared<parti::StaticPartitionSource>(partitions);
+//   options.strategy = parti::MakeConsistentHash();
+//   options.hooks = hooks;
+//   auto manager = parti::Manager::Create(std::move(options));
 //   if (!manager.ok()) …
 //   absl::Status status = (*manager)->Start();
 //   … for each message: if ((*manager)->Owns(id)) handle it …
 //   (*manager)->Stop();
 //
-// Thread safety: every method may be called from any thread at any time, except that Stop may not be
-// called from a hook (it would wait for itself; it answers FailedPrecondition).
+// Thread safety: every method may be called from any thread at any time, except that Stop may not
+// be called from a hook (it would wait for itself; it answers FailedPrecondition).
 #ifndef PARTI_MANAGER_H_
 #define PARTI_MANAGER_H_
 
@@ -40,9 +40,9 @@ namespace parti {
 
 struct ManagerOptions {
   Config config;
-  std::string url = "nats://127.0.0.1:4222";  // comma-separated: any of them
-  std::shared_ptr<PartitionSource> source;                   // required
-  std::shared_ptr<const AssignmentStrategy> strategy;        // required
+  std::string url = "nats://127.0.0.1:4222";           // comma-separated: any of them
+  std::shared_ptr<PartitionSource> source;             // required
+  std::shared_ptr<const AssignmentStrategy> strategy;  // required
   Hooks hooks;
   std::shared_ptr<OwnershipObserver> observer;  // optional
   std::shared_ptr<Logger> logger;               // optional: none is silent
@@ -58,19 +58,23 @@ class Manager {
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
 
-  // Begins to work: connects (retrying until there is a server), creates or binds the buckets and joins
-  // the group. Returns once the id is claimed, or with the reason why it can't be, or Cancelled when
-  // Stop was called meanwhile, or DeadlineExceeded after `timeout` (the Manager goes on trying; call
-  // WaitState or Stop). May be called once.
+  // Begins to work: connects (retrying until there is a server), creates or binds the buckets and
+  // joins the group. Returns once the id is claimed, or with the reason why it can't be, or
+  // Cancelled when Stop was called meanwhile, or DeadlineExceeded after `timeout` (the Manager goes
+  // on trying; call WaitState or Stop). May be called once.
   absl::Status Start(std::chrono::milliseconds timeout = std::chrono::hours(24 * 365));
 
-  // Releases every partition, lets the release hooks drain (bounded by Config::stop_timeout), leaves the
-  // group and disconnects. No hook runs after it returned. Idempotent.
+  // Releases every partition, lets the release hooks drain (bounded by Config::stop_timeout),
+  // leaves the group and disconnects. No hook runs after it returned. Idempotent.
+  //
+  // DeadlineExceeded names a hook, source or strategy that has not returned in time: no further one
+  // begins, but what it uses must stay alive until it returns. Call Stop again to wait on; the
+  // destructor waits however long it takes.
   absl::Status Stop();
 
-  // True while this worker holds a valid claim to the partition. Lock-free, about 100 ns: meant to be
-  // asked for each message. A claim can end right after the answer: pass the fencing token to stores
-  // that can check it.
+  // True while this worker holds a valid claim to the partition. Lock-free, about 100 ns: meant to
+  // be asked for each message. A claim can end right after the answer: pass the fencing token to
+  // stores that can check it.
   bool Owns(std::string_view partition_id) const;
 
   // The token, if owned now.

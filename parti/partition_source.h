@@ -12,8 +12,9 @@
 
 namespace parti {
 
-// Every worker lists at its start and at each refresh, and should see the same list, for any of them
-// may become the leader, whose list counts. Called on the Manager's hook thread, one call at a time.
+// Every worker lists at its start and at each refresh, and should see the same list, for any of
+// them may become the leader, whose list counts. Called on a thread of the Manager, where the
+// strategy runs too, one call at a time: no hook delays it.
 class PartitionSource {
  public:
   virtual ~PartitionSource() = default;

@@ -12,8 +12,9 @@
 //     }
 //   };
 //
-// Only the leader calls it, on a thread of its own, one call at a time. It must be deterministic: the
-// same input gives the same output in every process, or partitions move at each change of leader.
+// Only the leader calls it, on a thread of its own, one call at a time. It must be deterministic:
+// the same input gives the same output in every process, or partitions move at each change of
+// leader.
 #ifndef PARTI_STRATEGY_H_
 #define PARTI_STRATEGY_H_
 
@@ -40,8 +41,8 @@ inline constexpr std::int32_t kUnassigned = -1;
 
 // The spans are valid during the call only.
 struct AssignmentInput {
-  std::span<const WorkerInfo> workers;      // sorted by id, ids distinct; never empty
-  std::span<const Partition> partitions;    // sorted by id, ids distinct
+  std::span<const WorkerInfo> workers;    // sorted by id, ids distinct; never empty
+  std::span<const Partition> partitions;  // sorted by id, ids distinct
   // Per partition: the index in `workers` of its present owner, or kUnassigned.
   std::span<const std::int32_t> previous_owner;
 };
@@ -53,8 +54,8 @@ class AssignmentStrategy {
   // The name used in logs and on the command line.
   virtual std::string_view name() const = 0;
 
-  // Per partition its owner's index in `input.workers`, or kUnassigned. A result of another size, an
-  // index out of range or an error leaves the standing assignment as it is, and is reported.
+  // Per partition its owner's index in `input.workers`, or kUnassigned. A result of another size,
+  // an index out of range or an error leaves the standing assignment as it is, and is reported.
   virtual absl::StatusOr<std::vector<std::int32_t>> Assign(const AssignmentInput& input) const = 0;
 };
 

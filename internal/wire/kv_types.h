@@ -1,5 +1,5 @@
-// The vocabulary of the KV seam, shared by core (which asks), internal/kv (which does it on NATS) and
-// the simulator (which does it in memory).
+// The vocabulary of the KV seam, shared by core (which asks), internal/kv (which does it on NATS)
+// and the simulator (which does it in memory).
 #ifndef PARTI_INTERNAL_WIRE_KV_TYPES_H_
 #define PARTI_INTERNAL_WIRE_KV_TYPES_H_
 
