@@ -47,44 +47,63 @@ void HookRunner::RunOnError(const absl::Status& status) {
   }
 }
 
-// Release, Lost and Acquire take their turn in the queue also when there is no hook to call: work
-// has drained only when the hooks before have returned.
+void HookRunner::DropAwaited(const std::vector<OwnedPartition>& partitions) {
+  const std::lock_guard lock(mutex_);
+  for (const OwnedPartition& partition : partitions) awaited_.erase(partition);
+}
+
+bool HookRunner::TakeAwaited(const OwnedPartition& partition) {
+  const std::lock_guard lock(mutex_);
+  return awaited_.erase(partition) > 0;
+}
+
+// Release, Lost and Acquire take their turn also when there is no hook to call: work has drained
+// only when the hook that runs now has returned.
 void HookRunner::Release(core::RunRelease release) {
-  thread_.Post({"on_release", [this, release = std::move(release)] {
-                  if (hooks_.on_release) {
-                    const core::Nanos left = std::max<core::Nanos>(0, release.deadline - BootNow());
-                    (void)Guard("on_release", [&] {
-                      hooks_.on_release(release.partitions,
-                                        std::chrono::milliseconds(left / core::kMillisecond));
-                      return absl::OkStatus();
-                    });
-                  }
-                  post_(core::ReleaseDone{release.ticket});
-                }});
+  DropAwaited(release.partitions);
+  thread_.PostAhead({"on_release", [this, release = std::move(release)] {
+                       if (hooks_.on_release) {
+                         const core::Nanos left =
+                             std::max<core::Nanos>(0, release.deadline - BootNow());
+                         (void)Guard("on_release", [&] {
+                           hooks_.on_release(release.partitions,
+                                             std::chrono::milliseconds(left / core::kMillisecond));
+                           return absl::OkStatus();
+                         });
+                       }
+                       post_(core::ReleaseDone{release.ticket});
+                     }});
 }
 
 void HookRunner::Lost(core::RunLost lost) {
-  thread_.Post({"on_lost", [this, lost = std::move(lost)] {
-                  if (hooks_.on_lost) {
-                    (void)Guard("on_lost", [&] {
-                      hooks_.on_lost(lost.partitions, lost.reason);
-                      return absl::OkStatus();
-                    });
-                  }
-                  post_(core::LostDone{lost.ticket});
-                }});
+  DropAwaited(lost.partitions);
+  thread_.PostAhead({"on_lost", [this, lost = std::move(lost)] {
+                       if (hooks_.on_lost) {
+                         (void)Guard("on_lost", [&] {
+                           hooks_.on_lost(lost.partitions, lost.reason);
+                           return absl::OkStatus();
+                         });
+                       }
+                       post_(core::LostDone{lost.ticket});
+                     }});
 }
 
-// A task for each, so that Finish can drop those that have not begun.
+// A task for each, so that those that have not begun can be dropped.
 void HookRunner::Acquire(core::RunAcquire acquire) {
   for (OwnedPartition& partition : acquire.partitions) {
-    thread_.Post({"on_acquire", [this, partition = std::move(partition)] {
+    {
+      const std::lock_guard lock(mutex_);
+      awaited_.insert(partition);
+    }
+    thread_.Post({"on_acquire",
+                  [this, partition = std::move(partition)] {
                     absl::Status status;
-                    if (hooks_.on_acquire) {
+                    if (TakeAwaited(partition) && hooks_.on_acquire) {
                       status = Guard("on_acquire", [&] { return hooks_.on_acquire(partition); });
                     }
                     post_(core::AcquireDone{partition.id, partition.token, Unshared(status)});
-                  }});
+                  },
+                  /*can_wait=*/true});
   }
 }
 

@@ -3,8 +3,12 @@
 #define PARTI_INTERNAL_RUNTIME_HOOK_RUNNER_H_
 
 #include <functional>
+#include <mutex>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "internal/core/effect.h"
 #include "internal/core/event.h"
@@ -13,6 +17,11 @@
 
 namespace parti::runtime {
 
+// Hooks for partitions that go overtake on_acquire calls that have not begun: an application that
+// takes its time with each of many new partitions would else be evicted before it could let go of
+// one. Of the same partition, on_acquire is then dropped. on_release comes in any case: Owns() was
+// true, so work may have begun without on_acquire.
+//
 // A hook that throws is reported to on_error; its work counts as drained, and a thrown on_acquire
 // gives the partition back. A hook that isn't there has succeeded, in its turn.
 //
@@ -39,10 +48,14 @@ class HookRunner {
   template <typename Call>
   absl::Status Guard(std::string_view hook, Call call);
   void RunOnError(const absl::Status& status);
+  void DropAwaited(const std::vector<OwnedPartition>& partitions);
+  bool TakeAwaited(const OwnedPartition& partition);
 
   const Hooks hooks_;
   const std::function<void(core::Event)> post_;
   const std::function<void(const absl::Status&)> report_;
+  std::mutex mutex_;
+  std::set<OwnedPartition> awaited_;  // on_acquire was posted, has not begun and was not dropped
   TaskThread thread_;
 };
 

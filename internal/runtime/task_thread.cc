@@ -23,8 +23,20 @@ TaskThread::~TaskThread() {
 
 void TaskThread::Post(Task task) {
   const std::lock_guard lock(mutex_);
+  Insert(tasks_.end(), std::move(task));
+}
+
+void TaskThread::PostAhead(Task task) {
+  const std::lock_guard lock(mutex_);
+  const auto overtaken = std::find_if(tasks_.begin(), tasks_.end(),
+                                      [](const Task& waiting) { return waiting.can_wait; });
+  Insert(overtaken, std::move(task));
+}
+
+// With mutex_ held.
+void TaskThread::Insert(std::deque<Task>::iterator before, Task task) {
   if (finishing_) return;
-  tasks_.push_back(std::move(task));
+  tasks_.insert(before, std::move(task));
   if (!thread_.joinable()) {
     thread_ = std::thread([this] { Run(); });
   } else {

@@ -15,7 +15,8 @@
 
 namespace parti::runtime {
 
-// Runs tasks in the order of Post, one at a time. The thread starts with the first task.
+// Runs tasks one at a time, in the order of Post except for PostAhead. The thread starts with the
+// first task.
 //
 // Thread safety: every method from any thread, except that Finish and the destructor must not be
 // called by a task.
@@ -24,6 +25,7 @@ class TaskThread {
   struct Task {
     std::string name;           // for the error about one that doesn't return
     std::function<void()> run;  // throws nothing
+    bool can_wait = false;      // PostAhead may overtake it
   };
 
   // `on_thread_start` runs first thing on the thread.
@@ -36,12 +38,16 @@ class TaskThread {
   // Dropped after Finish.
   void Post(Task task);
 
+  // The task runs before all that can wait and have not begun, and so before what follows those.
+  void PostAhead(Task task);
+
   // Takes no further task, lets those posted before run, and waits for them. At `deadline`
   // (CLOCK_BOOTTIME) those that have not begun are dropped, and the name of the one that still runs
   // is returned. May be called again, to wait longer.
   std::optional<std::string> Finish(core::Nanos deadline);
 
  private:
+  void Insert(std::deque<Task>::iterator before, Task task);
   void Run();
 
   const std::function<void()> on_thread_start_;

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -131,6 +132,11 @@ void EventLog::WriteBytes(std::string_view bytes) {
     const ssize_t written = write(fd_, bytes.data(), bytes.size());
     if (written == static_cast<ssize_t>(bytes.size())) return;
     if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && errno == EAGAIN) {  // a pipe that its other end has made non-blocking
+      pollfd writable{fd_, POLLOUT, 0};
+      poll(&writable, 1, -1);
+      continue;
+    }
     failed_ = true;
     on_failure_(absl::DataLossError(fmt::format(
         "--events {}: a line could not be written: {}; the worker stops, for its log is no longer "

@@ -30,6 +30,16 @@ absl::Status Annotate(const absl::Status& status, std::string_view where) {
   return absl::Status(status.code(), fmt::format("{}: {}", where, std::string(status.message())));
 }
 
+// As Config::Set takes the names and values of labels.
+std::string Escaped(const std::string& text) {
+  std::string escaped;
+  for (const char c : text) {
+    if (c == '\\' || c == ',' || c == '=') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
 // A map of scalars is what Config::Set takes as "name=value,…".
 absl::StatusOr<std::string> TextOf(const YAML::Node& value) {
   if (value.IsScalar()) return value.Scalar();
@@ -40,7 +50,7 @@ absl::StatusOr<std::string> TextOf(const YAML::Node& value) {
       return absl::InvalidArgumentError("must be a map of single values");
     }
     if (!text.empty()) text += ',';
-    text += pair.first.Scalar() + "=" + pair.second.Scalar();
+    text += Escaped(pair.first.Scalar()) + "=" + Escaped(pair.second.Scalar());
   }
   return text;
 }

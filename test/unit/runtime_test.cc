@@ -237,6 +237,28 @@ TEST_F(RuntimeTest, ASlowHookDelaysNoHeartbeat) {
   EXPECT_TRUE(runtime_->Stop().ok());
 }
 
+// Or a worker that takes its time with each of many new partitions is evicted before it lets go.
+TEST_F(RuntimeTest, AReleaseOvertakesAcquiresThatHaveNotBegun) {
+  Gate gate;
+  std::atomic<bool> in_hook{false};
+  options_.hooks.on_acquire = [&](const OwnedPartition& partition) {
+    diary_.Add("on_acquire " + partition.id);
+    in_hook = true;
+    gate.Wait();
+    return absl::OkStatus();
+  };
+  StartAndOwn();
+  ASSERT_TRUE(WaitFor([&] { return in_hook.load(); }));
+  std::thread stopper([this] { EXPECT_TRUE(runtime_->Stop().ok()); });
+  EXPECT_TRUE(WaitFor([this] { return !Owns("a"); }));
+  EXPECT_FALSE(diary_.Has("on_release"));  // the hook that runs is waited for
+  gate.Open();
+  stopper.join();
+  EXPECT_TRUE(diary_.Has("on_release a"));
+  EXPECT_TRUE(diary_.Has("on_release b"));
+  EXPECT_EQ(diary_.Count("on_acquire"), 1U);
+}
+
 TEST_F(RuntimeTest, AnAcquireHookThatFailsGivesThePartitionBack) {
   options_.hooks.on_acquire = [](const OwnedPartition& partition) {
     return partition.id == "a" ? absl::UnavailableError("no room") : absl::OkStatus();
