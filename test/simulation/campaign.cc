@@ -181,8 +181,11 @@ class Campaign {
     bool too_little = false;
     for (std::size_t i = 0; i < kCounts; ++i) {
       const auto count = static_cast<Count>(i);
-      // Nothing at all is expected of these.
-      if (count == Count::kErrorReport || count == Count::kFatalReport) continue;
+      // Nothing is expected of these, or too little.
+      if (count == Count::kErrorReport || count == Count::kFatalReport ||
+          count == Count::kClaimAfterLapse) {
+        continue;
+      }
       const std::uint64_t floor =
           i < kFirstConsequence ? options_.seeds / 50 : options_.seeds / 100;
       if (sum_.tally[count] >= floor) continue;

@@ -136,6 +136,14 @@ void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbe
   }
 }
 
+bool KvJudge::MetTombstone(const SentPut& sent) const {
+  const auto last = heartbeats_.find(sent.put.key);
+  return sent.heartbeat && last != heartbeats_.end() &&
+         sent.heartbeat->kind == HeartbeatKind::kLive &&
+         last->second.kind == HeartbeatKind::kEvicted &&
+         last->second.nonce == sent.heartbeat->nonce;
+}
+
 void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision) {
   const wire::Doc& doc = *sent.doc;
   const std::string& key = sent.put.key;

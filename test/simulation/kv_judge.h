@@ -40,6 +40,8 @@ class KvJudge {
   std::shared_ptr<SentPut> Sending(int process, Nanos sent, core::KvPut put);
   // The write was accepted as `revision` of the stream `stream_id`.
   void Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision);
+  // A live heartbeat was refused: its life was evicted meanwhile.
+  bool MetTombstone(const SentPut& sent) const;
   void Planned(int process, const core::RebalanceNote& note);
 
   // By hand.

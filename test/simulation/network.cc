@@ -193,6 +193,7 @@ core::KvAnswer Network::Serve(const Request& request) {
     const core::KvPut& put = request.put->put;
     if (stream.Revision(put.key) != put.expected) {
       shared_.tally.Add(Count::kConflict);
+      if (judge_.MetTombstone(*request.put)) shared_.tally.Add(Count::kTombstoneMet);
       answer.code = KvCode::kConflict;
       return answer;
     }
