@@ -333,7 +333,11 @@ void Chaos::End() {
   world_.StopFaults();
   // A quorum lives, or there would be nothing to see.
   const auto wanted = static_cast<std::size_t>((shared_.scenario.workers + 1) / 2);
-  while (Existing().size() < wanted) StartNew();
+  const std::vector<Process*> existing = Existing();
+  auto staying = static_cast<std::size_t>(
+      std::count_if(existing.begin(), existing.end(),
+                    [](const Process* process) { return !process->leaving(); }));
+  for (; staying < wanted; ++staying) StartNew();
 }
 
 }  // namespace parti::simulation
