@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <deque>
 #include <fstream>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -19,10 +18,6 @@ std::vector<std::string> PartitionIds(int count) {
   ids.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) ids.push_back(fmt::format("p-{}", i));
   return ids;
-}
-
-bool Busy(const std::string& state) {
-  return state == "Scaling" || state == "Rebalancing" || state == "Emergency";
 }
 
 }  // namespace
@@ -157,22 +152,18 @@ std::optional<std::size_t> WorkerGroup::Leader() const {
 std::string WorkerGroup::WhyUnsettled(std::chrono::milliseconds quiet) const {
   const std::int64_t now = BootNanos();
   const std::vector<std::size_t> living = Living();
-  std::set<std::size_t> owners;
   for (const Holder& holder : observer_.HoldersAt(now)) {
     if (!holder.process.has_value()) return fmt::format("{} is unowned", holder.partition);
     if (std::find(living.begin(), living.end(), *holder.process) == living.end()) {
       return fmt::format("{} is held by {}, which is leaving or gone", holder.partition,
                          name(*holder.process));
     }
-    owners.insert(*holder.process);
   }
   int leaders = 0;
   for (const std::size_t i : living) {
     const ProcessView view = observer_.View(i);
-    if (!owners.contains(i) && living.size() <= observer_.partitions().size()) {
-      return fmt::format("{} owns nothing", name(i));
-    }
-    if (Busy(view.state)) return fmt::format("{} is in state {}", name(i), view.state);
+    if (view.state != "Stable") return fmt::format("{} is in state {}", name(i), view.state);
+    if (view.until <= now) return fmt::format("{} has no lease", name(i));
     if (view.leader) ++leaders;
   }
   if (leaders != 1) return fmt::format("{} leaders", leaders);

@@ -72,9 +72,9 @@ class WorkerGroup {
   const std::optional<ExitStatus>& exit(std::size_t worker) const { return workers_[worker].exit; }
   std::optional<std::size_t> Leader() const;
 
-  // Empty when, for `quiet` at least, every partition is held by a living worker, every living
-  // worker holds some (if there are enough), one of them leads and none is about to rebalance. Else
-  // what is missing.
+  // Empty when every partition is held by a living worker, every living worker has applied its
+  // assignment, one of them leads without being about to rebalance, and nothing has moved for
+  // `quiet` at least. Else what is missing. (A strategy may leave a worker without any partition.)
   std::string WhyUnsettled(std::chrono::milliseconds quiet) const;
   bool Settled(std::chrono::milliseconds quiet) const { return WhyUnsettled(quiet).empty(); }
 

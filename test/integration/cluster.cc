@@ -21,6 +21,7 @@ Cluster::Cluster(const ClusterOptions& options) : folder_(MakeTempDir()) {
                                                                  .folder = folder_->path(),
                                                                  .prefix = prefix_,
                                                                  .partitions = options.partitions,
+                                                                 .strategy = options.strategy,
                                                                  .settings = options.settings});
 }
 

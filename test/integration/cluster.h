@@ -26,6 +26,7 @@ namespace parti::test {
 
 struct ClusterOptions {
   int partitions = 12;
+  std::string strategy = "round-robin";
   bool start_server = true;
   std::vector<std::string> settings = {};  // name=value, for every worker
 };

@@ -32,7 +32,11 @@ class DemoTest : public ::testing::Test {
   std::unique_ptr<Process> StartDemo(std::vector<std::string> more) {
     std::vector<std::string> argv = {PARTI_BINARY, "demo", "--plain"};
     argv.insert(argv.end(), more.begin(), more.end());
-    return StartProcess({.argv = argv, .stdout_file = output_, .stderr_file = output_});
+    // Its temporary folders within ours: one that is killed can't remove them.
+    return StartProcess({.argv = argv,
+                         .environment = {{"TMPDIR", folder_->path()}},
+                         .stdout_file = output_,
+                         .stderr_file = output_});
   }
 
   std::unique_ptr<TempDir> folder_ = MakeTempDir();

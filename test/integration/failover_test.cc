@@ -41,7 +41,7 @@ TEST(FailoverTest, FiveWorkersStartingAtOnceGetFiveIds) {
 // The leader goes by `go`; another takes over under a higher epoch.
 template <typename Go>
 void LeaderGoes(const Go& go) {
-  Cluster cluster;
+  Cluster cluster({.partitions = 60, .strategy = "consistent-hash"});
   for (const char* name : {"a", "b", "c"}) cluster.Start(name);
   ASSERT_EQ(cluster.AwaitSettled(), "");
   const std::size_t leader = cluster.group().Leader().value();

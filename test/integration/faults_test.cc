@@ -5,6 +5,7 @@
 #include <nats/nats.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <memory>
 #include <random>
 #include <string>
@@ -177,7 +178,8 @@ TEST(FaultsTest, AWorkerOfAnotherModeRefusesToStart) {
 
 TEST(FaultsTest, TenRoundsOfKillingAndPausing) {
   Cluster cluster({.settings = {"max_workers=8"}});
-  std::mt19937_64 random(20240501);
+  const char* const chosen = std::getenv("PARTI_CHURN_SEED");
+  std::mt19937_64 random(chosen == nullptr ? 1 : std::strtoull(chosen, nullptr, 10));
   int started = 0;
   const auto start = [&] { cluster.Start(fmt::format("w{}", started++)); };
   for (int i = 0; i < 4; ++i) start();
