@@ -180,7 +180,7 @@ absl::Status NatsServer::Restart() {
 }
 
 void NatsServer::Pause() {
-  if (process_ != nullptr) process_->Signal(SIGSTOP).IgnoreError();
+  if (process_ != nullptr) process_->Freeze();
 }
 
 void NatsServer::Resume() {

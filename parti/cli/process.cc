@@ -235,6 +235,17 @@ absl::Status Process::Signal(int signal) {
   return absl::OkStatus();
 }
 
+void Process::Freeze() {
+  while (Signal(SIGSTOP).ok()) {
+    siginfo_t info{};
+    if (waitid(P_PID, static_cast<id_t>(pid_), &info, WSTOPPED | WNOHANG) == 0 &&
+        info.si_pid == pid_) {
+      return;
+    }
+    std::this_thread::sleep_for(kPollInterval);
+  }
+}
+
 bool Process::Running() {
   std::lock_guard lock(mutex_);
   return !Reap();
