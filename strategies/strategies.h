@@ -13,7 +13,8 @@ namespace parti {
 
 // Consistent hashing with bounded loads (Mirrokni, Thorup, Zadimoghaddam, 2016; arXiv:1608.01350).
 // A worker that joins or leaves moves about 1/n of the partitions; no worker gets more than
-// ceil(load_factor × its share).
+// ceil(load_factor × its share), none less than floor(its share / load_factor), and none goes
+// without whose share is at least one.
 struct ConsistentHashOptions {
   int virtual_nodes = 150;    // per unit of capacity, 1 … 10000
   double load_factor = 1.10;  // 1.0 … 10.0

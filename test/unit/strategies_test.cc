@@ -249,7 +249,25 @@ std::int64_t Bound(double load_factor, std::int64_t capacity, std::int64_t total
   return static_cast<std::int64_t>(std::ceil(load_factor * share - 1e-6));
 }
 
-TEST(ConsistentHash, NoWorkerExceedsItsBound) {
+std::int64_t Floor(double load_factor, std::int64_t capacity, std::int64_t total, std::size_t all) {
+  const double share =
+      static_cast<double>(capacity) * static_cast<double>(all) / static_cast<double>(total);
+  return static_cast<std::int64_t>(
+      std::max(std::floor(share / load_factor), share >= 1 ? 1.0 : 0.0));
+}
+
+TEST(ConsistentHash, NobodyGoesWithoutWhereThereIsEnoughForAll) {
+  for (int workers = 1; workers <= 12; ++workers) {
+    for (int partitions = workers; partitions <= 30; ++partitions) {
+      const Owners owners = Assign(*MakeConsistentHash(), Workers(workers), Partitions(partitions));
+      const auto counts = Counts(owners, static_cast<std::size_t>(workers));
+      EXPECT_GE(*std::min_element(counts.begin(), counts.end()), 1)
+          << workers << " workers, " << partitions << " partitions";
+    }
+  }
+}
+
+TEST(ConsistentHash, NoWorkerExceedsItsBoundOrMissesItsFloor) {
   std::mt19937_64 random(3);
   for (int round = 0; round < 2000; ++round) {
     const double load_factor = std::vector<double>{1.0, 1.01, 1.1, 1.5, 10.0}[random() % 5];
@@ -261,6 +279,8 @@ TEST(ConsistentHash, NoWorkerExceedsItsBound) {
     for (std::size_t w = 0; w < counts.size(); ++w) {
       ASSERT_LE(counts[w],
                 Bound(load_factor, input.workers[w].capacity, total, input.partitions.size()));
+      ASSERT_GE(counts[w],
+                Floor(load_factor, input.workers[w].capacity, total, input.partitions.size()));
     }
     ASSERT_EQ(Assign(*strategy, input.workers, input.partitions, owners), owners);
   }
