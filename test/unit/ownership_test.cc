@@ -3,7 +3,11 @@
 #include "internal/runtime/ownership.h"
 
 #include <gtest/gtest.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 
+#include <algorithm>
 #include <atomic>
 #include <string>
 #include <thread>
@@ -137,64 +141,148 @@ TEST_F(OwnershipTest, WithoutReadersReplacedSnapshotsAreFreedAtOnce) {
   }
 }
 
-// A clock that holds its reader up inside Owns(), until it is let go.
-std::atomic<bool> reader_inside{false};
-std::atomic<bool> reader_may_go{false};
-core::Nanos ClockThatHoldsUp() {
-  reader_inside = true;
-  reader_inside.notify_all();
-  reader_may_go.wait(false);
-  return fake_now.load();
-}
+// A thread that asks Owns(), and is held up inside of it until it is let go.
+class HeldUpReader {
+ public:
+  explicit HeldUpReader(const Ownership* ownership)
+      : thread_([this, ownership] {
+          held_up_ = this;
+          answer_ = ownership->Owns("p-0");
+        }) {
+    inside_.wait(false);
+  }
+
+  bool LetGo() {
+    may_go_ = true;
+    may_go_.notify_all();
+    thread_.join();
+    return answer_;
+  }
+
+  static core::Nanos Clock() {
+    if (HeldUpReader* self = held_up_; self != nullptr) {
+      self->inside_ = true;
+      self->inside_.notify_all();
+      self->may_go_.wait(false);
+    }
+    return fake_now.load();
+  }
+
+ private:
+  static thread_local HeldUpReader* held_up_;
+  std::atomic<bool> inside_{false};
+  std::atomic<bool> may_go_{false};
+  std::atomic<bool> answer_{false};
+  std::thread thread_;
+};
+thread_local HeldUpReader* HeldUpReader::held_up_ = nullptr;
 
 class HeldUpReaderTest : public testing::Test {
  protected:
   HeldUpReaderTest() {
     fake_now = 0;
-    reader_inside = false;
-    reader_may_go = false;
     ownership_.BeginLife();
     ownership_.ExtendLease(100);
     ownership_.Claim(Partitions(1, {1, 1}));
   }
-
-  void EnterReader() {
-    reader_ = std::thread([this] { answer_ = ownership_.Owns("p-0"); });
-    reader_inside.wait(false);
-  }
-  void LetReaderGo() {
-    reader_may_go = true;
-    reader_may_go.notify_all();
-    reader_.join();
-  }
-
-  Ownership ownership_{&ClockThatHoldsUp};
-  std::thread reader_;
-  std::atomic<bool> answer_{true};
+  Ownership ownership_{&HeldUpReader::Clock};
 };
 
 TEST_F(HeldUpReaderTest, WhatItReadsIsNotFreedUnderIt) {
-  EnterReader();
+  HeldUpReader reader(&ownership_);
   for (int i = 0; i < 10; ++i) ownership_.Claim(Partitions(1, {1, 2}, i));
   ownership_.Collect();
   EXPECT_GT(ownership_.retired_count(), 0U);
-  LetReaderGo();
-  ownership_.Collect();
+  EXPECT_TRUE(reader.LetGo());
   ownership_.Collect();
   EXPECT_EQ(ownership_.retired_count(), 0U);
 }
 
-// The reader took the snapshot of a life. By the time it looks at the clock that life has lapsed
-// and the next one has a longer lease: it must judge by the lapsed one.
-TEST_F(HeldUpReaderTest, TheNextLifesLeaseDoesNotReviveTheLastLifesPartitions) {
-  EnterReader();
-  ownership_.UnclaimAll();
-  ownership_.BeginLife();
-  ownership_.ExtendLease(1000);
+TEST_F(HeldUpReaderTest, ItsAnswerIsByTheClockAndNotByWhenItAsked) {
+  HeldUpReader reader(&ownership_);
   fake_now = 500;
-  LetReaderGo();
-  EXPECT_FALSE(answer_);
+  ownership_.ExtendLease(1000);
+  EXPECT_FALSE(reader.LetGo());
 }
+
+// Two threads that share a counter, of which one is always inside: what was replaced before the
+// second came in must be freed all the same.
+TEST_F(HeldUpReaderTest, ReadersThatComeLaterDoNotKeepWhatWasReplacedBefore) {
+  HeldUpReader first(&ownership_);
+  ownership_.Claim(Partitions(1, {1, 2}));
+  // Threads are spread over 32 counters in turn.
+  for (int i = 0; i < 31; ++i) std::thread([this] { (void)ownership_.Owns("p-9"); }).join();
+  HeldUpReader second(&ownership_);
+  first.LetGo();
+  ownership_.Collect();
+  EXPECT_EQ(ownership_.retired_count(), 0U);
+  second.LetGo();
+}
+
+// The thread sanitizer delivers signals late, or never.
+#if defined(__SANITIZE_THREAD__)
+#define PARTI_THREAD_SANITIZER
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define PARTI_THREAD_SANITIZER
+#endif
+#endif
+
+#ifndef PARTI_THREAD_SANITIZER
+
+std::atomic<int> stopped_in_signal{0};
+std::atomic<int> signals_done{0};
+void HoldInSignal(int) {
+  const int done = signals_done;
+  ++stopped_in_signal;
+  while (signals_done == done) sched_yield();
+}
+
+// The reader is stopped at any instruction, by a signal, after its life has lapsed and before the
+// next one begins with a longer lease. Whatever it had read by then, it must not say "mine".
+TEST(OwnershipThreadsTest, TheNextLifesLeaseDoesNotReviveTheLastLifesPartitions) {
+  constexpr int kRounds = 1000;
+  Ownership ownership(&FakeNow);
+  std::atomic<bool> lapsed{false};
+  std::atomic<bool> done{false};
+  std::atomic<int> calls{0};
+  std::atomic<int> revived{0};
+  signal(SIGUSR1, &HoldInSignal);
+  std::thread reader([&] {
+    while (!done) {
+      const bool had_lapsed = lapsed;
+      if (ownership.Owns("p-0") && had_lapsed) ++revived;
+      ++calls;
+    }
+  });
+  for (int round = 0; round < kRounds; ++round) {
+    fake_now = 0;
+    ownership.BeginLife();
+    ownership.ExtendLease(100);
+    ownership.Claim(Partitions(1, {1, 1}));
+    fake_now = 500;
+    lapsed = true;
+    // A call that began before the lapse may end now.
+    const int before = calls;
+    while (calls < before + 2) sched_yield();
+    const int stopped = stopped_in_signal;
+    pthread_kill(reader.native_handle(), SIGUSR1);
+    while (stopped_in_signal == stopped) sched_yield();
+    ownership.UnclaimAll();
+    ownership.BeginLife();
+    ownership.ExtendLease(1000);
+    ++signals_done;
+    const int after = calls;
+    while (calls < after + 2) sched_yield();
+    lapsed = false;
+  }
+  done = true;
+  reader.join();
+  signal(SIGUSR1, SIG_DFL);
+  EXPECT_EQ(revived, 0);
+}
+
+#endif
 
 // Readers that are never all out of a stripe must not keep replaced snapshots alive for ever.
 TEST(OwnershipThreadsTest, BusyReadersDoNotStopCollection) {
