@@ -237,15 +237,29 @@ void Applier::OnAcquireDone(const AcquireDone& done) {
 
 // ---- time
 
-// The fallback for a watch that silently delivers nothing: the doc itself, now and then.
+// The fallback for a watch that silently delivers nothing, or still follows a stream that was
+// recreated: the doc itself, now and then.
 void Applier::Poll() {
   poll_at_ =
       context_->now + 2 * context_->settings.lease + context_->Jitter(context_->settings.lease);
-  context_->Get(scope_, Bucket::kAssignment, life_.worker, [this](const KvAnswer& answer) {
-    if (answer.code != KvCode::kOk || answer.entry.revision <= watch_.highest_seen()) return;
-    OnEntry(answer.entry);
-    watch_.Reopen();
-  });
+  const std::uint64_t known = std::max(newest_seen_, watch_.highest_seen());
+  context_->Get(scope_, Bucket::kAssignment, life_.worker,
+                [this, known](const KvAnswer& answer) { OnPoll(answer, known); });
+}
+
+void Applier::OnPoll(const KvAnswer& answer, std::uint64_t known) {
+  const bool found = answer.code == KvCode::kOk;
+  if (!found && answer.code != KvCode::kNotFound) return;
+  // Reads are never behind: less than was known before means another stream. Nothing of the old one
+  // was applied in this life, so its order doesn't bind; if something was, the leader ends this
+  // life.
+  const bool another_stream = known != 0 && (!found || answer.entry.revision < known);
+  if (another_stream && applied_revision_ == 0 && !applying_) {
+    newest_seen_ = 0;
+    pending_.reset();
+  }
+  if (found) OnEntry(answer.entry);
+  if (another_stream || (found && answer.entry.revision > watch_.highest_seen())) watch_.Reopen();
 }
 
 void Applier::OnTime() {

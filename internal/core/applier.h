@@ -61,6 +61,7 @@ class Applier {
   void Apply();
   void Finish();
   void Poll();
+  void OnPoll(const KvAnswer& answer, std::uint64_t known);
   Assignment Current() const;
 
   Context* const context_;

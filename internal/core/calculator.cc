@@ -282,6 +282,9 @@ void Calculator::OnStrategyDone(const StrategyDone& done) {
          "the strategy failed");
   }
   // The world may have moved on while the strategy ran.
+  if (partitions_ != strategy_input_->partitions && PartitionsDiffer()) {
+    Want(CalculatorState::kRebalancing, 0, true, "the partition list changed");
+  }
   Evaluate();
 }
 
