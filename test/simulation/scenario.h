@@ -5,11 +5,13 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "internal/core/settings.h"
 #include "internal/core/time.h"
+#include "parti/strategy.h"
 
 namespace parti::simulation {
 
@@ -83,6 +85,8 @@ struct Scenario {
   bool leases_differ = false;
   Nanos lease_max = 0;  // the largest of any worker; 0: settings.lease
   std::string strategy = "round-robin";
+  // Instead of `strategy`, where a schedule says itself who gets what.
+  std::shared_ptr<const AssignmentStrategy> scripted;
   int workers = 3;
   int workers_max = 6;
   int partitions = 10;

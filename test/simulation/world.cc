@@ -20,7 +20,7 @@ World::World(const Scenario& scenario, History* history)
       claims_(&shared_),
       kv_(&shared_, &claims_),
       network_(&shared_, &kv_),
-      strategy_(MakeStrategy(scenario.strategy).value()) {
+      strategy_(scenario.scripted ? scenario.scripted : MakeStrategy(scenario.strategy).value()) {
   SetPartitions(scenario.partitions);
 }
 
