@@ -58,7 +58,8 @@ class Process {
   // FailedPrecondition if it has ended.
   absl::Status Signal(int signal);
 
-  // SIGSTOP, and waits until every one of its threads stands still, or it has ended. SIGCONT undoes it.
+  // SIGSTOP, and waits until every one of its threads stands still, or it has ended. SIGCONT undoes
+  // it.
   void Freeze();
 
   bool Running();
