@@ -72,6 +72,17 @@ TEST(FaultsTest, ALeaderPausedBeyondItsLeaseNeverActsAsOwnerAgain) {
   PausedBeyondItsLease([](Cluster& cluster) { return cluster.group().Leader().value(); });
 }
 
+// Shows that the other tests could fail: fast mode doesn't keep the promise, and that is seen.
+TEST(FaultsTest, TheOverlapsThatFastModeAllowsAreSeen) {
+  Cluster cluster({.settings = {"mode=fast"}});
+  const auto a = cluster.Start("a");
+  cluster.Start("b");
+  ASSERT_EQ(cluster.AwaitSettled(), "");
+  cluster.group().Pause(a);
+  ASSERT_EQ(cluster.AwaitSettled(), "");
+  EXPECT_FALSE(cluster.observer().Judge(cli::BootNanos()).overlaps.empty());
+}
+
 TEST(FaultsTest, TheServerIsKilledAndStartedAgainOnItsFiles) {
   Cluster cluster({.settings = {"storage=file"}});
   for (const char* name : {"a", "b", "c"}) cluster.Start(name);
