@@ -7,6 +7,8 @@
 //   bucket       key        record      written by
 //   stableid     worker id  Claim       the worker, once per life
 //   election     "leader"   Leader      the leader; a challenger
+//   election     "control"  Control     people, through the command
+//   election     "report"   Report      the leader, for people
 //   heartbeat    worker id  Heartbeat   the worker; the leader, to evict
 //   assignment   worker id  Doc         the leader
 #ifndef PARTI_INTERNAL_WIRE_RECORDS_H_
@@ -123,10 +125,51 @@ struct Doc {
   friend bool operator==(const Doc&, const Doc&) = default;
 };
 
+// What people want of the leader. Written by CAS, by whoever wants something; never by a worker.
+// Nothing of ownership rests on it.
+struct Pin {
+  std::string partition;
+  std::string worker;
+  friend bool operator==(const Pin&, const Pin&) = default;
+};
+struct Control {
+  bool paused = false;               // nothing that has an owner is moved by plan
+  std::vector<std::string> drained;  // worker ids that get no partitions; sorted
+  std::vector<Pin> pins;             // sorted by partition, one each
+  friend bool operator==(const Control&, const Control&) = default;
+};
+
+// What the leader tells about its work, for status commands. Written by CAS when it changes, a few
+// times a second at most. Nothing of ownership rests on it: who owns what is in the docs.
+struct Report {
+  std::uint64_t epoch = 0;
+  std::uint64_t nonce = 0;
+  std::string leader;                  // worker id
+  std::string state;                   // of the calculator: Idle, Scaling, Rebalancing, Emergency
+  std::uint64_t version = 0;           // of the plan
+  std::string cause;                   // of the plan
+  bool listed = false;                 // the partition list is known
+  std::uint64_t partitions = 0;        // in the list
+  std::uint64_t unassigned = 0;        // of those: in nobody's `owned`
+  std::vector<std::string> sample;     // some of the unassigned, sorted; at most kReportSample
+  std::uint64_t control_revision = 0;  // the newest revision of Control that was read; 0: none
+  bool control_settled = false;        // and everything that it asks for is so
+  std::vector<std::string>
+      problems;  // what of Control can't be done and why; at most kReportSample
+  friend bool operator==(const Report&, const Report&) = default;
+};
+inline constexpr std::size_t kReportSample = 100;
+// The keys of the election bucket.
+inline constexpr std::string_view kLeaderKey = "leader";
+inline constexpr std::string_view kControlKey = "control";
+inline constexpr std::string_view kReportKey = "report";
+
 std::string Encode(const Claim& record);
 std::string Encode(const Leader& record);
 std::string Encode(const Heartbeat& record);
 std::string Encode(const Doc& record);
+std::string Encode(const Control& record);
+std::string Encode(const Report& record);
 
 // InvalidArgument: malformed, says what and where. Unimplemented: a newer wire version than
 // kWireVersion. ResourceExhausted: larger than kMaxDecodedBytes.
@@ -134,6 +177,8 @@ absl::StatusOr<Claim> DecodeClaim(std::string_view bytes);
 absl::StatusOr<Leader> DecodeLeader(std::string_view bytes);
 absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes);
 absl::StatusOr<Doc> DecodeDoc(std::string_view bytes);
+absl::StatusOr<Control> DecodeControl(std::string_view bytes);
+absl::StatusOr<Report> DecodeReport(std::string_view bytes);
 
 // Upper bound of the bytes that one more partition adds to an encoded Doc, before compression.
 std::size_t DocBytesPerPartition(std::string_view partition_id);
