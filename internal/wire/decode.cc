@@ -168,6 +168,70 @@ absl::Status ReadReleasing(const json& ids, const std::vector<OwnedPartition>& o
   return absl::OkStatus();
 }
 
+// Distinct strings in rising order, each of 1 to `max_bytes` bytes.
+absl::Status ReadSorted(std::string_view where, const json& array, std::size_t max_count,
+                        std::size_t max_bytes, std::vector<std::string>* out) {
+  if (array.size() > max_count) {
+    return Malformed(
+        where, fmt::format("has {} entries, at most {} are allowed", array.size(), max_count));
+  }
+  for (const json& entry : array) {
+    if (!entry.is_string()) return Malformed(where, "holds something else than strings");
+    const auto& text = entry.get_ref<const std::string&>();
+    if (text.empty() || text.size() > max_bytes) {
+      return Malformed(
+          where, fmt::format("an entry has {} bytes, must have 1 to {}", text.size(), max_bytes));
+    }
+    if (!out->empty() && out->back() >= text) {
+      return Malformed(where, fmt::format("entries aren't sorted and distinct: {}", text));
+    }
+    out->push_back(text);
+  }
+  return absl::OkStatus();
+}
+
+// [[partition, worker], …]
+absl::Status ReadPins(const json& array, std::vector<Pin>* pins) {
+  constexpr std::string_view kWhere = "control.pins";
+  if (array.size() > kMaxPins) {
+    return Malformed(kWhere,
+                     fmt::format("has {} entries, at most {} are allowed", array.size(), kMaxPins));
+  }
+  for (const json& entry : array) {
+    if (!entry.is_array() || entry.size() != 2 || !entry[1].is_string()) {
+      return Malformed(kWhere, "an entry isn't [partition id, worker id]");
+    }
+    if (absl::Status status = CheckPartitionId(kWhere, entry[0]); !status.ok()) return status;
+    const auto& partition = entry[0].get_ref<const std::string&>();
+    const auto& worker = entry[1].get_ref<const std::string&>();
+    if (worker.empty() || worker.size() > kMaxNameBytes) {
+      return Malformed(kWhere, fmt::format("a worker id has {} bytes, must have 1 to {}",
+                                           worker.size(), kMaxNameBytes));
+    }
+    if (!pins->empty() && pins->back().partition >= partition) {
+      return Malformed(kWhere, fmt::format("partitions aren't sorted and distinct: {}", partition));
+    }
+    pins->push_back({partition, worker});
+  }
+  return absl::OkStatus();
+}
+
+// At most kReportSample texts in any order.
+absl::Status ReadProblems(const json& array, std::vector<std::string>* problems) {
+  constexpr std::string_view kWhere = "report.problems";
+  if (array.size() > kReportSample) {
+    return Malformed(
+        kWhere, fmt::format("has {} entries, at most {} are allowed", array.size(), kReportSample));
+  }
+  for (const json& entry : array) {
+    if (!entry.is_string() || entry.get_ref<const std::string&>().size() > kMaxTextBytes) {
+      return Malformed(kWhere, "holds something else than short strings");
+    }
+    problems->push_back(entry.get_ref<const std::string&>());
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<Claim> DecodeClaim(std::string_view bytes) {
@@ -266,6 +330,52 @@ absl::StatusOr<Doc> DecodeDoc(std::string_view bytes) {
   absl::Status status = ReadReleasing(*releasing, doc.owned, &doc.releasing);
   if (!status.ok()) return status;
   return doc;
+}
+
+absl::StatusOr<Control> DecodeControl(std::string_view bytes) {
+  const absl::StatusOr<json> object = Open("control", bytes, kMaxDocValues);
+  if (!object.ok()) return object.status();
+  Control control;
+  FieldReader fields("control", *object);
+  fields.Boolean("paused", &control.paused);
+  const json* drained = fields.Array("drained");
+  const json* pins = fields.Array("pins");
+  if (!fields.ok()) return fields.status();
+  absl::Status status =
+      ReadSorted("control.drained", *drained, kMaxDrained, kMaxNameBytes, &control.drained);
+  if (!status.ok()) return status;
+  if (status = ReadPins(*pins, &control.pins); !status.ok()) return status;
+  return control;
+}
+
+absl::StatusOr<Report> DecodeReport(std::string_view bytes) {
+  const absl::StatusOr<json> object = Open("report", bytes, kMaxSmallRecordValues);
+  if (!object.ok()) return object.status();
+  Report report;
+  FieldReader fields("report", *object);
+  fields.Unsigned("epoch", &report.epoch, 1);
+  fields.Hex("nonce", &report.nonce);
+  fields.Text("leader", &report.leader, 1, kMaxNameBytes);
+  fields.Text("state", &report.state, 1, kMaxNameBytes);
+  fields.Unsigned("version", &report.version);
+  fields.Text("cause", &report.cause, 0, kMaxTextBytes);
+  fields.Boolean("listed", &report.listed);
+  fields.Unsigned("partitions", &report.partitions);
+  fields.Unsigned("unassigned", &report.unassigned);
+  fields.Unsigned("control", &report.control_revision);
+  fields.Boolean("settled", &report.control_settled);
+  const json* sample = fields.Array("sample");
+  const json* problems = fields.Array("problems");
+  if (!fields.ok()) return fields.status();
+  if (report.unassigned > report.partitions) {
+    return Malformed("report", fmt::format("\"unassigned\" is {} of {} partitions",
+                                           report.unassigned, report.partitions));
+  }
+  absl::Status status =
+      ReadSorted("report.sample", *sample, kReportSample, kMaxPartitionIdBytes, &report.sample);
+  if (!status.ok()) return status;
+  if (status = ReadProblems(*problems, &report.problems); !status.ok()) return status;
+  return report;
 }
 
 }  // namespace parti::wire

@@ -182,6 +182,42 @@ std::string Encode(const Doc& record) {
   return Pack(std::move(out));
 }
 
+std::string Encode(const Control& record) {
+  std::string out = fmt::format(FMT_COMPILE("{{\"v\":{},\"paused\":{},\"drained\":"), kWireVersion,
+                                record.paused);
+  AppendStrings({record.drained.begin(), record.drained.end()}, &out);
+  out.append(",\"pins\":[");
+  for (std::size_t i = 0; i < record.pins.size(); ++i) {
+    if (i > 0) out.push_back(',');
+    AppendStrings({record.pins[i].partition, record.pins[i].worker}, &out);
+  }
+  out.append("]}");
+  return Pack(std::move(out));
+}
+
+std::string Encode(const Report& record) {
+  std::string out = fmt::format(
+      FMT_COMPILE("{{\"v\":{},\"epoch\":{},\"nonce\":\"{:016x}\",\"leader\":{},\"state\":{},"
+                  "\"version\":{},\"cause\":{},\"listed\":{},\"partitions\":{},"
+                  "\"unassigned\":{},\"sample\":"),
+      kWireVersion, record.epoch, record.nonce, Quoted(record.leader), Quoted(record.state),
+      record.version, Quoted(std::string_view(record.cause).substr(0, kMaxReasonBytes)),
+      record.listed, record.partitions, record.unassigned);
+  const auto first = [](const std::vector<std::string>& texts) {
+    return texts.begin() +
+           static_cast<std::ptrdiff_t>(std::min<std::size_t>(texts.size(), kReportSample));
+  };
+  AppendStrings({record.sample.begin(), first(record.sample)}, &out);
+  fmt::format_to(std::back_inserter(out),
+                 FMT_COMPILE(",\"control\":{},\"settled\":{},\"problems\":"),
+                 record.control_revision, record.control_settled);
+  std::vector<std::string_view> problems(record.problems.begin(), first(record.problems));
+  for (std::string_view& problem : problems) problem = problem.substr(0, kMaxReasonBytes);
+  AppendStrings(problems, &out);
+  out.push_back('}');
+  return Pack(std::move(out));
+}
+
 std::size_t DocBytesPerPartition(std::string_view partition_id) {
   // The dearest partition has a token of its own: "[,,[]]," and two numbers of 16 digits.
   constexpr std::size_t kOwnToken = 7 + 2 * 16;

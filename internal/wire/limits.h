@@ -24,6 +24,10 @@ inline constexpr std::size_t kMaxReasonBytes = 1024;
 // More refusals than this wait for a later heartbeat: the leader first takes back those named.
 inline constexpr std::size_t kMaxRefusals = 10'000;
 
+// What people may ask of the leader: as many drained workers as there can be ids, and pins.
+inline constexpr std::size_t kMaxDrained = 100'000;
+inline constexpr std::size_t kMaxPins = 100'000;
+
 // JSON values in a record: bounds the memory that decoding takes.
 inline constexpr std::size_t kMaxSmallRecordValues = 100'000;
 inline constexpr std::size_t kMaxDocValues = 4'000'000;

@@ -92,6 +92,28 @@ Doc LargeDoc(int partitions) {
   return doc;
 }
 
+Control SomeControl() {
+  return {.paused = true,
+          .drained = {"worker-1", "worker-4"},
+          .pins = {{"p-1", "worker-0"}, {"p-7", "worker-0"}}};
+}
+
+Report SomeReport() {
+  return {.epoch = 3,
+          .nonce = 0xabc,
+          .leader = "worker-0",
+          .state = "Idle",
+          .version = 9,
+          .cause = "1 joined",
+          .listed = true,
+          .partitions = 24,
+          .unassigned = 2,
+          .sample = {"p-3", "p-5"},
+          .control_revision = 77,
+          .control_settled = false,
+          .problems = {"p-7 is pinned to worker-0, which is drained"}};
+}
+
 std::string Replaced(std::string text, const std::string& from, const std::string& to) {
   const std::size_t at = text.find(from);
   EXPECT_NE(at, std::string::npos) << from << " is not in " << text;
@@ -140,7 +162,24 @@ TEST(WireGolden, Doc) {
             R"("owned":[[2,5,["p-2"]],[3,9,["p-1","p-3"]]],"releasing":["p-0","p-9"]})");
 }
 
+TEST(WireGolden, Control) {
+  EXPECT_EQ(Encode(SomeControl()), R"({"v":1,"paused":true,"drained":["worker-1","worker-4"],)"
+                                   R"("pins":[["p-1","worker-0"],["p-7","worker-0"]]})");
+  EXPECT_EQ(Encode(Control{}), R"({"v":1,"paused":false,"drained":[],"pins":[]})");
+}
+
+TEST(WireGolden, Report) {
+  EXPECT_EQ(Encode(SomeReport()),
+            R"({"v":1,"epoch":3,"nonce":"0000000000000abc","leader":"worker-0","state":"Idle",)"
+            R"("version":9,"cause":"1 joined","listed":true,"partitions":24,"unassigned":2,)"
+            R"("sample":["p-3","p-5"],"control":77,"settled":false,)"
+            R"("problems":["p-7 is pinned to worker-0, which is drained"]})");
+}
+
 TEST(WireRoundTrip, EveryRecord) {
+  EXPECT_EQ(DecodeControl(Encode(SomeControl())).value(), SomeControl());
+  EXPECT_EQ(DecodeControl(Encode(Control{})).value(), Control{});
+  EXPECT_EQ(DecodeReport(Encode(SomeReport())).value(), SomeReport());
   EXPECT_EQ(DecodeClaim(Encode(SomeClaim())).value(), SomeClaim());
   EXPECT_EQ(DecodeLeader(Encode(SomeLeader())).value(), SomeLeader());
   EXPECT_EQ(DecodeHeartbeat(Encode(SomeHeartbeat())).value(), SomeHeartbeat());
@@ -211,6 +250,31 @@ TEST(WireEncode, WhatAnApplicationSaysNeverMakesAHeartbeatUnreadable) {
   EXPECT_LE(decoded->refused.at(0).reason.size(), kMaxTextBytes);
 }
 
+TEST(WireEncode, NoReportOfOursIsUnreadable) {
+  Report report = SomeReport();
+  report.cause = std::string(100'000, '\xff');
+  report.problems.assign(kReportSample + 5, std::string(100'000, '\xff'));
+  report.sample.clear();
+  for (std::size_t i = 0; i < kReportSample + 5; ++i) {
+    report.sample.push_back(fmt::format("{:03}", i) + std::string(kMaxPartitionIdBytes - 3, '%'));
+  }
+  const auto decoded = DecodeReport(Encode(report));
+  ASSERT_TRUE(decoded.ok()) << decoded.status();
+  EXPECT_EQ(decoded->problems.size(), kReportSample);
+  EXPECT_EQ(decoded->sample.size(), kReportSample);
+}
+
+TEST(WireRoundTrip, LargeControlTravelsCompressed) {
+  Control control;
+  for (std::size_t i = 0; i < kMaxPins; ++i) {
+    control.pins.push_back({fmt::format("p-{:06}", i), fmt::format("worker-{}", i % 100)});
+    control.drained.push_back(fmt::format("worker-{:06}", i));
+  }
+  const std::string bytes = Encode(control);
+  EXPECT_LT(bytes.size(), 1'000'000U);
+  EXPECT_EQ(DecodeControl(bytes).value(), control);
+}
+
 TEST(WireEncode, DocBytesPerPartitionIsAnUpperBound) {
   std::mt19937_64 random(1);
   for (int round = 0; round < 200; ++round) {
@@ -242,7 +306,9 @@ std::vector<Decoder> AllDecoders() {
   return {[](std::string_view bytes) { return DecodeClaim(bytes).status(); },
           [](std::string_view bytes) { return DecodeLeader(bytes).status(); },
           [](std::string_view bytes) { return DecodeHeartbeat(bytes).status(); },
-          [](std::string_view bytes) { return DecodeDoc(bytes).status(); }};
+          [](std::string_view bytes) { return DecodeDoc(bytes).status(); },
+          [](std::string_view bytes) { return DecodeControl(bytes).status(); },
+          [](std::string_view bytes) { return DecodeReport(bytes).status(); }};
 }
 
 TEST(WireMalformed, NotARecordAtAll) {
@@ -282,6 +348,10 @@ TEST(WireMalformed, OneRecordIsNotAnother) {
   EXPECT_FALSE(DecodeHeartbeat(Encode(SomeClaim())).ok());
   EXPECT_FALSE(DecodeDoc(Encode(SomeLeader())).ok());
   EXPECT_FALSE(DecodeClaim(Encode(SomeHeartbeat())).ok());
+  EXPECT_FALSE(DecodeControl(Encode(SomeLeader())).ok());
+  EXPECT_FALSE(DecodeReport(Encode(SomeLeader())).ok());
+  EXPECT_FALSE(DecodeLeader(Encode(SomeReport())).ok());
+  EXPECT_FALSE(DecodeReport(Encode(SomeDoc())).ok());
 }
 
 struct Damage {
@@ -384,6 +454,70 @@ TEST(WireMalformed, Doc) {
                  {"[\"p-0\",\"p-9\"]", "[\"p-0\",9]", "isn't a string"},
                  {"[\"p-0\",\"p-9\"]", "{}", "\"releasing\" isn't an array"},
                  {"\"p-2\"", '"' + std::string(kMaxPartitionIdBytes + 1, 'x') + '"', "bytes"}});
+}
+
+TEST(WireMalformed, Control) {
+  ExpectRefused(
+      [](std::string_view bytes) { return DecodeControl(bytes).status(); }, Encode(SomeControl()),
+      {
+          {"\"paused\":true", "\"paused\":1", "\"paused\" is neither true nor false"},
+          {"\"paused\":true,", "", "\"paused\" is missing"},
+          {"\"drained\"", "\"dry\"", "\"drained\" is missing"},
+          {"[\"worker-1\"", "[7", "control.drained: holds something else than strings"},
+          {"[\"worker-1\"", "[\"\"", "an entry has 0 bytes, must have 1 to 1024"},
+          {"worker-1", std::string(1025, 'w'), "an entry has 1025 bytes, must have 1 to 1024"},
+          {"worker-4", "worker-1", "control.drained: entries aren't sorted and distinct: worker-1"},
+          {"worker-4", "worker-0", "entries aren't sorted and distinct: worker-0"},
+          {"\"pins\":[", "\"pins\":{\"a\":[", "not JSON"},
+          {"[\"p-1\",\"worker-0\"]", "[\"p-1\"]", "isn't [partition id, worker id]"},
+          {"[\"p-1\",\"worker-0\"]", "\"p-1\"", "isn't [partition id, worker id]"},
+          {"\"p-1\"", "1", "a partition id isn't a string"},
+          {"\"p-1\"", "\"\"", "a partition id has 0 bytes"},
+          {"[\"p-1\",\"worker-0\"]", "[\"p-1\",\"\"]", "a worker id has 0 bytes"},
+          {"[\"p-1\",\"worker-0\"]", "[\"p-1\",0]", "isn't [partition id, worker id]"},
+          {"p-7", "p-1", "control.pins: partitions aren't sorted and distinct: p-1"},
+          {"p-7", "p-0", "control.pins: partitions aren't sorted and distinct: p-0"},
+      });
+}
+
+TEST(WireMalformed, ControlWithTooMuch) {
+  Control control;
+  for (std::size_t i = 0; i <= kMaxPins; ++i) {
+    control.pins.push_back({fmt::format("p-{:06}", i), "w"});
+  }
+  EXPECT_THAT(std::string(DecodeControl(Encode(control)).status().message()),
+              HasSubstr("control.pins: has 100001 entries, at most 100000 are allowed"));
+  control.pins.clear();
+  for (std::size_t i = 0; i <= kMaxDrained; ++i) {
+    control.drained.push_back(fmt::format("w-{:06}", i));
+  }
+  EXPECT_THAT(std::string(DecodeControl(Encode(control)).status().message()),
+              HasSubstr("control.drained: has 100001 entries, at most 100000 are allowed"));
+}
+
+TEST(WireMalformed, Report) {
+  const std::string many = "\"p-3\"" + [] {
+    std::string more;
+    for (int i = 0; i < 100; ++i) more += fmt::format(",\"p-4{:03}\"", i);
+    return more;
+  }();
+  ExpectRefused(
+      [](std::string_view bytes) { return DecodeReport(bytes).status(); }, Encode(SomeReport()),
+      {
+          {"\"epoch\":3", "\"epoch\":0", "\"epoch\" is 0, must be 1 to"},
+          {"0000000000000abc", "abc", "\"nonce\" isn't 16 lower-case hexadecimal digits"},
+          {"\"leader\":\"worker-0\"", "\"leader\":\"\"", "\"leader\" has 0 bytes"},
+          {"\"state\":\"Idle\"", "\"state\":null", "\"state\" isn't a string"},
+          {"1 joined", std::string(4097, 'x'), "\"cause\" has 4097 bytes"},
+          {"\"listed\":true", "\"listed\":\"yes\"", "\"listed\" is neither true nor false"},
+          {"\"unassigned\":2", "\"unassigned\":25", "\"unassigned\" is 25 of 24 partitions"},
+          {"\"unassigned\":2", "\"unassigned\":-2", "\"unassigned\" isn't a whole number"},
+          {"\"p-3\"", many, "report.sample: has 102 entries, at most 100 are allowed"},
+          {"\"p-5\"", "\"p-3\"", "report.sample: entries aren't sorted and distinct"},
+          {"\"control\":77", "\"control\":7.5", "\"control\" isn't a whole number"},
+          {"\"settled\":false,", "", "\"settled\" is missing"},
+          {"[\"p-7 is", "[[],\"p-7 is", "report.problems: holds something else than short strings"},
+      });
 }
 
 TEST(WireMalformed, DeepNestingIsRefusedBeforeParsing) {
@@ -524,6 +658,8 @@ TEST(WireFuzz, Claim) { MutateAndDecode(SomeClaim(), DecodeClaim, 1); }
 TEST(WireFuzz, Leader) { MutateAndDecode(SomeLeader(), DecodeLeader, 2); }
 TEST(WireFuzz, Heartbeat) { MutateAndDecode(FullHeartbeat(), DecodeHeartbeat, 3); }
 TEST(WireFuzz, Tombstone) { MutateAndDecode(Tombstone(), DecodeHeartbeat, 4); }
+TEST(WireFuzz, Control) { MutateAndDecode(SomeControl(), DecodeControl, 6); }
+TEST(WireFuzz, Report) { MutateAndDecode(SomeReport(), DecodeReport, 7); }
 TEST(WireFuzz, Doc) { MutateAndDecode(SomeDoc(), DecodeDoc, 5); }
 
 TEST(WireNames, AreTheBucketsSuffixes) {
