@@ -40,13 +40,14 @@ std::string WorkerGroup::ErrorFile(std::size_t worker) const {
 }
 
 absl::StatusOr<std::size_t> WorkerGroup::Spawn(const std::string& name,
-                                               const std::vector<std::string>& settings) {
+                                               const std::vector<std::string>& settings,
+                                               const SpawnOptions& more) {
   const std::string events = fmt::format("{}/{}.events", options_.folder, name);
   const std::string errors = fmt::format("{}/{}.err", options_.folder, name);
   ProcessOptions process_options{
-      .argv = {options_.binary, "worker", "--server", options_.url, "--prefix", options_.prefix,
-               "--partitions", fmt::format("{}", options_.partitions), "--preset", options_.preset,
-               "--events", events},
+      .argv = {options_.binary, "worker", "--server", more.url.empty() ? options_.url : more.url,
+               "--prefix", options_.prefix, "--partitions", fmt::format("{}", options_.partitions),
+               "--preset", options_.preset, "--events", events},
       .stdout_file = errors,
       .stderr_file = errors};
   std::vector<std::string>& argv = process_options.argv;
@@ -56,6 +57,7 @@ absl::StatusOr<std::size_t> WorkerGroup::Spawn(const std::string& name,
   for (const auto* list : {&options_.settings, &settings}) {
     for (const std::string& setting : *list) argv.insert(argv.end(), {"--set", setting});
   }
+  argv.insert(argv.end(), more.arguments.begin(), more.arguments.end());
   absl::StatusOr<std::unique_ptr<Process>> process = Process::Start(process_options);
   if (!process.ok()) return process.status();
   workers_.push_back({.name = name, .process = *std::move(process), .tail = LogTail(events)});
@@ -132,7 +134,9 @@ std::vector<std::size_t> WorkerGroup::Living() const {
   std::vector<std::size_t> living;
   for (std::size_t i = 0; i < workers_.size(); ++i) {
     const Member& member = workers_[i];
-    if (!member.exit.has_value() && !member.told_to_end && !member.paused) living.push_back(i);
+    if (!member.exit.has_value() && !member.told_to_end && !member.paused && !member.aside) {
+      living.push_back(i);
+    }
   }
   return living;
 }

@@ -36,6 +36,12 @@ struct WorkerGroupOptions {
   std::vector<std::string> settings = {};  // name=value, for every worker
 };
 
+// What one worker has that the others haven't.
+struct SpawnOptions {
+  std::string url = {};                     // empty: the group's
+  std::vector<std::string> arguments = {};  // further ones of `parti worker`
+};
+
 // CLOCK_BOOTTIME in ns, the clock of the event logs.
 std::int64_t BootNanos();
 
@@ -46,7 +52,8 @@ class WorkerGroup {
   // Starts a worker process. Its number is its process number at the observer. `settings` are for
   // it alone. Names must differ.
   absl::StatusOr<std::size_t> Spawn(const std::string& name,
-                                    const std::vector<std::string>& settings = {});
+                                    const std::vector<std::string>& settings = {},
+                                    const SpawnOptions& more = {});
 
   // Reads what the logs have got, and notices processes that ended.
   void Poll();
@@ -58,6 +65,8 @@ class WorkerGroup {
   // SIGSTOP and SIGCONT. A paused worker doesn't count as living.
   void Pause(std::size_t worker);
   void Resume(std::size_t worker);
+  // Whether a worker that runs counts as living: one that is cut off from the server doesn't.
+  void SetAside(std::size_t worker, bool aside) { workers_[worker].aside = aside; }
   // After Kill: tells the observer that its claims have ended with it; see Observer::ProcessGone.
   void CountAsGone(std::size_t worker);
 
@@ -101,6 +110,7 @@ class WorkerGroup {
     LogTail tail;
     bool told_to_end = false;
     bool paused = false;
+    bool aside = false;
     std::optional<ExitStatus> exit = {};
     std::int64_t seen_gone = 0;
   };

@@ -13,8 +13,13 @@ constexpr std::chrono::milliseconds kQuiet(300);
 
 }  // namespace
 
-Cluster::Cluster(const ClusterOptions& options) : folder_(MakeTempDir()) {
-  server_ = StartServer({.start = options.start_server});
+Cluster::Cluster(const ClusterOptions& options)
+    : prefix_(options.prefix), folder_(MakeTempDir()), server_(options.server) {
+  if (server_ == nullptr) {
+    own_server_ =
+        StartServer({.start = options.start_server, .extra_config = options.server_config});
+    server_ = own_server_.get();
+  }
   group_ =
       std::make_unique<cli::WorkerGroup>(cli::WorkerGroupOptions{.binary = PARTI_BINARY,
                                                                  .url = server_->url(),
@@ -25,10 +30,11 @@ Cluster::Cluster(const ClusterOptions& options) : folder_(MakeTempDir()) {
                                                                  .settings = options.settings});
 }
 
-std::size_t Cluster::Start(const std::string& name, const std::vector<std::string>& settings) {
+std::size_t Cluster::Start(const std::string& name, const std::vector<std::string>& settings,
+                           const cli::SpawnOptions& more) {
   std::vector<std::string> all = {"identity=" + name};
   all.insert(all.end(), settings.begin(), settings.end());
-  const absl::StatusOr<std::size_t> worker = group_->Spawn(name, all);
+  const absl::StatusOr<std::size_t> worker = group_->Spawn(name, all, more);
   if (!worker.ok()) {
     fmt::print(stderr, "no worker: {}\n", worker.status().ToString());
     std::abort();

@@ -28,6 +28,9 @@ struct ClusterOptions {
   int partitions = 12;
   std::string strategy = "round-robin";
   bool start_server = true;
+  std::string server_config = {};  // more lines for the server's configuration
+  NatsServer* server = nullptr;    // another's; null: one of its own
+  std::string prefix = "test";
   std::vector<std::string> settings = {};  // name=value, for every worker
 };
 
@@ -36,7 +39,8 @@ class Cluster {
   explicit Cluster(const ClusterOptions& options = {});
 
   // A worker with preset fast; its identity is `name`, unless `settings` say another.
-  std::size_t Start(const std::string& name, const std::vector<std::string>& settings = {});
+  std::size_t Start(const std::string& name, const std::vector<std::string>& settings = {},
+                    const cli::SpawnOptions& more = {});
 
   // Reads the logs again and again until `condition` holds; "" or why not.
   std::string Await(const std::function<bool()>& condition);
@@ -65,9 +69,10 @@ class Cluster {
  private:
   std::string Judge(bool ids_are_unique);
 
-  const std::string prefix_ = "test";
+  const std::string prefix_;
   std::unique_ptr<TempDir> folder_;
-  std::unique_ptr<NatsServer> server_;
+  std::unique_ptr<NatsServer> own_server_;
+  NatsServer* server_;
   std::unique_ptr<cli::WorkerGroup> group_;
 };
 
