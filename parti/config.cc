@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <numeric>
+#include <utility>
 
 #include "parti/config_fields.h"
 
@@ -11,6 +13,8 @@ namespace parti {
 namespace {
 
 using Millis = Config::Millis;
+
+constexpr Millis kLeastPollInterval(10);
 
 std::string Show(Millis millis) {
   return millis.count() % 1000 == 0 ? fmt::format("{}s", millis.count() / 1000)
@@ -71,6 +75,71 @@ void RequireAtMost(const Relation& rule, std::vector<std::string>* broken) {
                                 Show(rule.bound), rule.why));
 }
 
+void RequireDistinctBuckets(const Config::BucketNames& buckets, std::vector<std::string>* broken) {
+  const std::array<std::pair<std::string_view, const std::string*>, 4> named = {
+      {{"stableid_bucket", &buckets.stableid},
+       {"election_bucket", &buckets.election},
+       {"heartbeat_bucket", &buckets.heartbeat},
+       {"assignment_bucket", &buckets.assignment}}};
+  for (std::size_t i = 0; i < named.size(); ++i) {
+    for (std::size_t j = i + 1; j < named.size(); ++j) {
+      if (*named[i].second != *named[j].second) continue;
+      broken->push_back(
+          fmt::format("{} and {} are both \"{}\": give each a bucket of its own (their keys are "
+                      "the same worker "
+                      "ids)",
+                      named[i].first, named[j].first, *named[i].second));
+    }
+  }
+}
+
+// The rules between settings that are in range each.
+void CheckRelations(const Config& c, std::vector<std::string>* broken) {
+  RequireAtLeast({"heartbeat_ttl", c.heartbeat_ttl, "3 × heartbeat_interval", c.heartbeat_interval,
+                  3 * c.heartbeat_interval, "a lease has to outlive two lost heartbeats"},
+                 broken);
+  RequireAtMost({"request_timeout", c.request_timeout, "a third of heartbeat_ttl", c.heartbeat_ttl,
+                 c.heartbeat_ttl / 3, "an unanswered heartbeat has to be noticed within the lease"},
+                broken);
+  RequireAtMost({"request_timeout", c.request_timeout, "a third of election_ttl", c.election_ttl,
+                 c.election_ttl / 3, "an unanswered renewal has to be noticed within the term"},
+                broken);
+  RequireAtLeast({"debounce_cap", c.debounce_cap, "debounce", c.debounce, c.debounce,
+                  "the cap bounds the debounce"},
+                 broken);
+  RequireAtLeast(
+      {"retry_backoff_max", c.retry_backoff_max, "retry_backoff_min", c.retry_backoff_min,
+       c.retry_backoff_min, "pauses grow from the one to the other"},
+      broken);
+  RequireAtMost(
+      {"retry_backoff_max", c.retry_backoff_max, "a third of heartbeat_ttl", c.heartbeat_ttl,
+       c.heartbeat_ttl / 3, "a heartbeat that failed has to be tried again within the lease"},
+      broken);
+  RequireAtLeast({"list_backoff_max", c.list_backoff_max, "list_backoff_min", c.list_backoff_min,
+                  c.list_backoff_min, "pauses grow from the one to the other"},
+                 broken);
+  if (c.poll_interval != Millis(0)) {
+    if (c.poll_interval < kLeastPollInterval) {
+      broken->push_back(fmt::format(
+          "poll_interval {} is less than {}: raise it to that, or give 0 for heartbeat_ttl / 2",
+          Show(c.poll_interval), Show(kLeastPollInterval)));
+    }
+    RequireAtMost({"poll_interval", c.poll_interval, "heartbeat_ttl", c.heartbeat_ttl,
+                   c.heartbeat_ttl, "a watch that fails has to be noticed within a lease"},
+                  broken);
+  }
+  if (c.heartbeat_max_age != Millis(0)) {
+    RequireAtLeast({"heartbeat_max_age", c.heartbeat_max_age, "2 × heartbeat_ttl", c.heartbeat_ttl,
+                    2 * c.heartbeat_ttl, "no heartbeat may be forgotten while its lease runs"},
+                   broken);
+  }
+  RequireDistinctBuckets(c.Buckets(), broken);
+  if (c.identity_is_exclusive && c.identity.empty()) {
+    broken->emplace_back(
+        "identity_is_exclusive is true without an identity: set identity, or leave both alone");
+  }
+}
+
 Config FastConfig() {
   Config config;
   config.heartbeat_interval = Millis(300);
@@ -122,26 +191,32 @@ absl::Status Config::Validate() const {
     if (!status.ok()) broken.emplace_back(status.message());
   }
   // What is out of range would only make the rules between settings hard to read.
-  if (broken.empty()) {
-    RequireAtLeast({"heartbeat_ttl", heartbeat_ttl, "3 × heartbeat_interval", heartbeat_interval,
-                    3 * heartbeat_interval, "a lease has to outlive two lost heartbeats"},
-                   &broken);
-    RequireAtMost({"request_timeout", request_timeout, "a third of heartbeat_ttl", heartbeat_ttl,
-                   heartbeat_ttl / 3, "an unanswered heartbeat has to be noticed within the lease"},
-                  &broken);
-    RequireAtMost({"request_timeout", request_timeout, "a third of election_ttl", election_ttl,
-                   election_ttl / 3, "an unanswered renewal has to be noticed within the term"},
-                  &broken);
-    RequireAtLeast({"debounce_cap", debounce_cap, "debounce", debounce, debounce,
-                    "the cap bounds the debounce"},
-                   &broken);
-    if (identity_is_exclusive && identity.empty()) {
-      broken.emplace_back(
-          "identity_is_exclusive is true without an identity: set identity, or leave both alone");
-    }
-  }
+  if (broken.empty()) CheckRelations(*this, &broken);
   if (broken.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(fmt::format("{}", fmt::join(broken, "\n")));
+}
+
+Config::BucketNames Config::Buckets() const {
+  const auto name = [this](const std::string& own, std::string_view suffix) {
+    return own.empty() ? fmt::format("{}-{}", prefix, suffix) : own;
+  };
+  return {.stableid = name(stableid_bucket, "stableid"),
+          .election = name(election_bucket, "election"),
+          .heartbeat = name(heartbeat_bucket, "heartbeat"),
+          .assignment = name(assignment_bucket, "assignment")};
+}
+
+Config::Millis Config::EffectiveElectionHoldoff() const {
+  return election_holdoff == Millis(0) ? election_ttl / 4 : election_holdoff;
+}
+
+Config::Millis Config::EffectivePollInterval() const {
+  return poll_interval == Millis(0) ? std::max(heartbeat_ttl / 2, kLeastPollInterval)
+                                    : poll_interval;
+}
+
+Config::Millis Config::EffectiveHeartbeatMaxAge() const {
+  return heartbeat_max_age == Millis(0) ? 10 * heartbeat_ttl : heartbeat_max_age;
 }
 
 }  // namespace parti

@@ -25,12 +25,17 @@ enum class Storage { kMemory, kFile };
 struct Config {
   using Millis = std::chrono::milliseconds;
 
-  // The group: all workers with one server and prefix. Buckets are <prefix>-stableid, -election,
-  // -heartbeat and -assignment. Letters, digits, '_' and '-', at most 32.
+  // The group: all workers with one server and the same buckets. Names are of letters, digits, '_'
+  // and '-': the prefix at most 32 of them, a bucket at most 64.
   std::string prefix = "parti";
   Mode mode = Mode::kExclusive;
   int replicas = 1;  // of the buckets, 1 … 5; above 1 needs nats-server 2.9.21 or newer
   Storage storage = Storage::kFile;
+  std::string stableid_bucket;    // empty: <prefix>-stableid
+  std::string election_bucket;    // empty: <prefix>-election
+  std::string heartbeat_bucket;   // empty: <prefix>-heartbeat
+  std::string assignment_bucket;  // empty: <prefix>-assignment
+  std::string jetstream_domain;   // empty: the server's own
 
   // This worker.
   std::string identity;  // stable over restarts of this process; empty: host name and pid
@@ -44,6 +49,7 @@ struct Config {
   Millis heartbeat_interval{3000};
   Millis heartbeat_ttl{12000};  // at least 3 × heartbeat_interval
   Millis election_ttl{12000};
+  Millis election_holdoff{0};        // 0: election_ttl / 4
   int max_clock_drift_ppm = 10'000;  // 0 … 200000
 
   // When to rebalance.
@@ -59,6 +65,12 @@ struct Config {
   Millis refusal_backoff{10000};
   Millis stop_timeout{20000};
   Millis request_timeout{1000};
+  Millis retry_backoff_min{10};
+  Millis retry_backoff_max{160};  // at most heartbeat_ttl / 3
+  Millis list_backoff_min{200};
+  Millis list_backoff_max{30000};
+  Millis poll_interval{0};      // 0: heartbeat_ttl / 2; else 10 ms … heartbeat_ttl
+  Millis heartbeat_max_age{0};  // 0: 10 × heartbeat_ttl; else at least 2 × heartbeat_ttl
 
   // Waives the first wait of a group without a leader record. Only for tests and demos that own
   // their server: with it, wiping the buckets of a running group can make partitions overlap.
@@ -80,6 +92,18 @@ struct Config {
 
   // OK, or InvalidArgument with every broken rule, one per line.
   absl::Status Validate() const;
+
+  // What is used where a field is empty or 0.
+  struct BucketNames {
+    std::string stableid;
+    std::string election;
+    std::string heartbeat;
+    std::string assignment;
+  };
+  BucketNames Buckets() const;
+  Millis EffectiveElectionHoldoff() const;
+  Millis EffectivePollInterval() const;
+  Millis EffectiveHeartbeatMaxAge() const;
 };
 
 }  // namespace parti

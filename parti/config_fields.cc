@@ -19,24 +19,37 @@ using Millis = Config::Millis;
 using Labels = ConfigField::Labels;
 
 constexpr std::int64_t kHourMs = 3600 * 1000;
+constexpr std::int64_t kYearMs = 365 * 24 * kHourMs;
+constexpr std::int64_t kMaxBucketBytes = 64;
+constexpr std::string_view kNameCharacters = "letters, digits, _ and -";
 constexpr std::int64_t kMaxLabels = 64;
 static_assert(kMaxLabels <= static_cast<std::int64_t>(wire::kMaxLabels));
 constexpr std::size_t kMaxLabelNameBytes = 128;
 constexpr std::size_t kMaxLabelValueBytes = 1024;
 
-const std::array<ConfigField, 25> kFields = {{
-    {"prefix", &Config::prefix, 1, 32, "letters, digits, _ and -",
+const std::array<ConfigField, 37> kFields = {{
+    {"prefix", &Config::prefix, 1, 32, kNameCharacters,
      "names the group: all workers with one server and prefix"},
     {"mode", &Config::mode, 0, 0, "exclusive or fast",
      "whether a lost worker's lease is waited out; the same for the whole group"},
     {"replicas", &Config::replicas, 1, 5, "",
      "copies of each bucket; above 1 needs nats-server 2.9.21 or newer"},
     {"storage", &Config::storage, 0, 0, "memory or file", "where the server keeps the buckets"},
+    {"stableid_bucket", &Config::stableid_bucket, 0, kMaxBucketBytes, kNameCharacters,
+     "the bucket of worker ids; empty: <prefix>-stableid"},
+    {"election_bucket", &Config::election_bucket, 0, kMaxBucketBytes, kNameCharacters,
+     "the bucket of the leader's record; empty: <prefix>-election"},
+    {"heartbeat_bucket", &Config::heartbeat_bucket, 0, kMaxBucketBytes, kNameCharacters,
+     "the bucket of heartbeats; empty: <prefix>-heartbeat"},
+    {"assignment_bucket", &Config::assignment_bucket, 0, kMaxBucketBytes, kNameCharacters,
+     "the bucket of assignments; empty: <prefix>-assignment"},
+    {"jetstream_domain", &Config::jetstream_domain, 0, kMaxBucketBytes, kNameCharacters,
+     "the JetStream domain that the buckets are in; empty: the server's own"},
     {"identity", &Config::identity, 0, 256, "text",
      "this process's name, stable over its restarts; empty: host name and pid"},
     {"identity_is_exclusive", &Config::identity_is_exclusive, 0, 0, "true or false",
      "vouches that no two processes ever bear the identity at once"},
-    {"worker_id_prefix", &Config::worker_id_prefix, 1, 64, "letters, digits, _ and -",
+    {"worker_id_prefix", &Config::worker_id_prefix, 1, 64, kNameCharacters,
      "worker ids are this and a number"},
     {"max_workers", &Config::max_workers, 1, 100'000, "", "how many worker ids there are"},
     {"capacity", &Config::capacity, 0, wire::kMaxCapacity, "",
@@ -49,6 +62,9 @@ const std::array<ConfigField, 25> kFields = {{
      "the lease: how long a worker that went silent may still own its partitions"},
     {"election_ttl", &Config::election_ttl, 100, wire::kMaxLeaseMs, "duration",
      "how long a silent leader is left in office"},
+    {"election_holdoff", &Config::election_holdoff, 0, kHourMs, "duration",
+     "how long a leader that was deposed while it lived keeps from running again, at first; 0: "
+     "election_ttl / 4"},
     {"max_clock_drift_ppm", &Config::max_clock_drift_ppm, 0, 200'000, "parts per million",
      "how much the rates of two machines' clocks may differ"},
     {"debounce", &Config::debounce, 0, kHourMs, "duration",
@@ -71,6 +87,20 @@ const std::array<ConfigField, 25> kFields = {{
      "the longest that Stop waits for work to drain"},
     {"request_timeout", &Config::request_timeout, 10, kHourMs, "duration",
      "how long to wait for one answer of the server"},
+    {"retry_backoff_min", &Config::retry_backoff_min, 1, kHourMs, "duration",
+     "the first pause before a request that failed is made again; each further one is twice as "
+     "long"},
+    {"retry_backoff_max", &Config::retry_backoff_max, 1, kHourMs, "duration",
+     "the longest such pause"},
+    {"list_backoff_min", &Config::list_backoff_min, 1, kHourMs, "duration",
+     "the first pause before a partition source that failed is asked again; each further one is "
+     "twice as long"},
+    {"list_backoff_max", &Config::list_backoff_max, 1, kHourMs, "duration",
+     "the longest such pause"},
+    {"poll_interval", &Config::poll_interval, 0, wire::kMaxLeaseMs, "duration",
+     "how often the leader asks whether its watches missed something; 0: heartbeat_ttl / 2"},
+    {"heartbeat_max_age", &Config::heartbeat_max_age, 0, kYearMs, "duration",
+     "when the server forgets the heartbeat of a worker that is gone; 0: 10 × heartbeat_ttl"},
     {"assume_new_group", &Config::assume_new_group, 0, 0, "true or false",
      "waives a new group's first wait; only for tests that own their server"},
 }};

@@ -55,6 +55,8 @@ absl::StatusOr<std::unique_ptr<Manager>> Manager::Create(ManagerOptions options)
   if (absl::Status status = Check(options); !status.ok()) return status;
   runtime::RuntimeOptions parts;
   parts.settings = runtime::CoreSettings(options.config);
+  parts.list_backoff_min = options.config.list_backoff_min.count() * core::kMillisecond;
+  parts.list_backoff_max = options.config.list_backoff_max.count() * core::kMillisecond;
   parts.kv_factory = NatsFactory(options.config, options.url);
   parts.source = std::move(options.source);
   parts.strategy = std::move(options.strategy);

@@ -359,7 +359,9 @@ void Election::HoldOff() {
   if (context_->now - deposed_at_ > 20 * ttl) holdoff_level_ = 0;
   deposed_at_ = context_->now;
   holdoff_level_ = std::min(holdoff_level_ + 1, kMaxHoldoffLevel);
-  const Nanos span = ttl / 4 * (1 << holdoff_level_);
+  const Nanos first =
+      context_->settings.election_holdoff > 0 ? context_->settings.election_holdoff : ttl / 4;
+  const Nanos span = first * (1 << holdoff_level_);
   holdoff_until_ = context_->now + span / 2 + context_->Jitter(span / 2);
 }
 

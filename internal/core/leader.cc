@@ -131,7 +131,7 @@ void Leader::TakeOver() {
   }
   publisher_.HoldUntil(hold);
   confirm_at_ = hold;
-  poll_at_ = context_->now + context_->settings.lease / 2;
+  poll_at_ = context_->now + PollInterval();
   if (hold > context_->now) {
     view_.SuspectAll(term_.epoch);
     monitor_.EvictSuspectsAt(hold);
@@ -145,10 +145,15 @@ void Leader::TakeOver() {
 
 // ---- the fallback
 
+Nanos Leader::PollInterval() const {
+  const Settings& settings = context_->settings;
+  return settings.poll_interval > 0 ? settings.poll_interval : settings.lease / 2;
+}
+
 // A poll that knows more than the watch proves the watch broken. Asking for the stream's last
 // sequence tells that as well as reading every key would, at the cost of one message.
 void Leader::Poll() {
-  poll_at_ = context_->now + context_->settings.lease / 2;
+  poll_at_ = context_->now + PollInterval();
   context_->Info(scope_, Bucket::kHeartbeat,
                  [this](const KvAnswer& a) { OnPoll(heartbeat_watch_, a); });
   context_->Info(scope_, Bucket::kAssignment, [this](const KvAnswer& a) { OnPoll(doc_watch_, a); });

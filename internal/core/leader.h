@@ -46,6 +46,7 @@ class Leader {
   void CheckRefusals(const std::string& id);
   void ViewChanged(const std::string& id);
   bool Unfit();
+  Nanos PollInterval() const;
   void Poll();
   void OnPoll(Watch& watch, const KvAnswer& answer);
 

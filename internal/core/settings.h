@@ -29,6 +29,8 @@ struct Settings {
   Nanos lease = 3 * kSecond;  // heartbeat_ttl
   Nanos heartbeat_interval = kSecond;
   Nanos election_ttl = 3 * kSecond;
+  Nanos election_holdoff = 0;  // 0: election_ttl / 4
+  Nanos poll_interval = 0;     // 0: lease / 2
   int drift_ppm = 10'000;  // how much two clocks' rates may differ: 1 %
 
   Nanos debounce = 100 * kMillisecond;

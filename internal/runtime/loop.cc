@@ -13,8 +13,6 @@
 namespace parti::runtime {
 namespace {
 
-constexpr core::Nanos kListBackoffMin = 200 * core::kMillisecond;
-constexpr core::Nanos kListBackoffMax = 30 * core::kSecond;
 // Core bounds its stop by stop_timeout itself; this is for the loop to give up on core.
 constexpr core::Nanos kStopMargin = 2 * core::kSecond;
 
@@ -128,7 +126,7 @@ void Loop::LogBrokenWatch(const std::string& reason) {
 }
 
 void Loop::OnListingFailed() {
-  list_backoff_ = std::clamp(2 * list_backoff_, kListBackoffMin, kListBackoffMax);
+  list_backoff_ = std::clamp(2 * list_backoff_, world_.list_backoff_min, world_.list_backoff_max);
   list_again_at_ = BootNow() + list_backoff_;
 }
 

@@ -44,6 +44,9 @@ class Loop {
     StatusBoard* board;
     OwnershipObserver* observer;
     Logger* logger;
+    // Between tries to list the partitions after a failure: doubling from the one to the other.
+    core::Nanos list_backoff_min = 200 * core::kMillisecond;
+    core::Nanos list_backoff_max = 30 * core::kSecond;
   };
 
   Loop(core::Settings settings, KvFactory kv_factory, World world);

@@ -38,7 +38,9 @@ Runtime::Runtime(RuntimeOptions options)
              .planner = &planner_,
              .board = &board_,
              .observer = options_.observer.get(),
-             .logger = options_.logger.get()}) {}
+             .logger = options_.logger.get(),
+             .list_backoff_min = options_.list_backoff_min,
+             .list_backoff_max = options_.list_backoff_max}) {}
 
 Runtime::~Runtime() { (void)Stop(); }
 

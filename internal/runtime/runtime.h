@@ -22,6 +22,8 @@ namespace parti::runtime {
 
 struct RuntimeOptions {
   core::Settings settings;
+  core::Nanos list_backoff_min = 200 * core::kMillisecond;
+  core::Nanos list_backoff_max = 30 * core::kSecond;
   KvFactory kv_factory;
   std::shared_ptr<PartitionSource> source;
   std::shared_ptr<const AssignmentStrategy> strategy;

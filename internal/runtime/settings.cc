@@ -23,6 +23,8 @@ core::Settings CoreSettings(const Config& config) {
   settings.lease = ToNanos(config.heartbeat_ttl);
   settings.heartbeat_interval = ToNanos(config.heartbeat_interval);
   settings.election_ttl = ToNanos(config.election_ttl);
+  settings.election_holdoff = ToNanos(config.EffectiveElectionHoldoff());
+  settings.poll_interval = ToNanos(config.EffectivePollInterval());
   settings.drift_ppm = config.max_clock_drift_ppm;
   settings.debounce = ToNanos(config.debounce);
   settings.debounce_cap = ToNanos(config.debounce_cap);
@@ -34,6 +36,8 @@ core::Settings CoreSettings(const Config& config) {
   settings.refusal_backoff = ToNanos(config.refusal_backoff);
   settings.stop_timeout = ToNanos(config.stop_timeout);
   settings.request_timeout = ToNanos(config.request_timeout);
+  settings.retry_backoff_min = ToNanos(config.retry_backoff_min);
+  settings.retry_backoff_max = ToNanos(config.retry_backoff_max);
   return settings;
 }
 

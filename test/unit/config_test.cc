@@ -197,5 +197,63 @@ TEST(Config, RulesBetweenSettings) {
   EXPECT_TRUE(config.Validate().ok());
 }
 
+TEST(Config, BucketsAreNamedByThePrefixUnlessTheyHaveNamesOfTheirOwn) {
+  Config config;
+  config.prefix = "orders";
+  config.heartbeat_bucket = "pulse";
+  EXPECT_EQ(config.Buckets().stableid, "orders-stableid");
+  EXPECT_EQ(config.Buckets().election, "orders-election");
+  EXPECT_EQ(config.Buckets().heartbeat, "pulse");
+  EXPECT_EQ(config.Buckets().assignment, "orders-assignment");
+  EXPECT_THAT(SetError("heartbeat_bucket", "a.b"), HasSubstr("may hold letters, digits"));
+  EXPECT_THAT(SetError("heartbeat_bucket", std::string(65, 'x')), HasSubstr("has 65 bytes"));
+  EXPECT_THAT(SetError("jetstream_domain", "hub.east"), HasSubstr("may hold letters, digits"));
+}
+
+TEST(Config, NoTwoBucketsMayBeOne) {
+  Config config;
+  config.assignment_bucket = "parti-heartbeat";
+  EXPECT_THAT(Message(config.Validate()),
+              HasSubstr("heartbeat_bucket and assignment_bucket are both \"parti-heartbeat\""));
+  config.heartbeat_bucket = "pulse";
+  EXPECT_TRUE(config.Validate().ok()) << config.Validate();
+}
+
+TEST(Config, WhatIsNotGivenFollowsFromOtherSettings) {
+  Config config = Config::Preset("fast").value();
+  EXPECT_EQ(config.EffectivePollInterval(), Millis(500));
+  EXPECT_EQ(config.EffectiveHeartbeatMaxAge(), Millis(10'000));
+  EXPECT_EQ(config.EffectiveElectionHoldoff(), Millis(225));
+  config.poll_interval = Millis(20);
+  config.heartbeat_max_age = Millis(2000);
+  config.election_holdoff = Millis(1);
+  EXPECT_EQ(config.EffectivePollInterval(), Millis(20));
+  EXPECT_EQ(config.EffectiveHeartbeatMaxAge(), Millis(2000));
+  EXPECT_EQ(config.EffectiveElectionHoldoff(), Millis(1));
+  EXPECT_TRUE(config.Validate().ok()) << config.Validate();
+}
+
+TEST(Config, PausesAndPollsHaveRules) {
+  Config config = Config::Preset("fast").value();
+  config.poll_interval = Millis(9);
+  config.heartbeat_max_age = Millis(1999);
+  config.retry_backoff_min = Millis(400);
+  config.retry_backoff_max = Millis(350);
+  config.list_backoff_max = Millis(100);
+  const std::string message = Message(config.Validate());
+  EXPECT_THAT(message, HasSubstr("poll_interval 9ms is less than 10ms"));
+  EXPECT_THAT(message,
+              HasSubstr("heartbeat_max_age 1999ms is less than 2 × heartbeat_ttl 1s: raise it to "
+                        "at least 2s"));
+  EXPECT_THAT(message, HasSubstr("retry_backoff_max 350ms is less than retry_backoff_min 400ms"));
+  EXPECT_THAT(message,
+              HasSubstr("retry_backoff_max 350ms is more than a third of heartbeat_ttl 1s: "
+                        "lower it to at most 333ms"));
+  EXPECT_THAT(message, HasSubstr("list_backoff_max 100ms is less than list_backoff_min 200ms"));
+  config.poll_interval = Millis(1001);
+  EXPECT_THAT(Message(config.Validate()),
+              HasSubstr("poll_interval 1001ms is more than heartbeat_ttl 1s"));
+}
+
 }  // namespace
 }  // namespace parti

@@ -3,15 +3,22 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <fstream>
+#include <optional>
 #include <sstream>
 #include <string>
+#include <utility>
+#include <variant>
 #include <vector>
 
 #include "parti/config.h"
+#include "parti/config_fields.h"
 
 namespace parti {
 namespace {
+
+using ::testing::StartsWith;
 
 std::vector<std::string> Lines(const std::string& path) {
   std::ifstream file(std::string(PARTI_SOURCE_DIR) + "/" + path);
@@ -35,30 +42,86 @@ bool IsRowOf(const std::string& line, const std::string& setting) {
   return line.rfind("| `" + setting + "`", 0) == 0;
 }
 
-TEST(DocsTest, EverySettingIsDocumentedWithItsDefaults) {
+// The table row of a setting and the titles of its columns.
+struct Row {
+  std::vector<std::string> titles;
+  std::vector<std::string> cells;
+  const std::string& At(const std::string& title) const {
+    static const std::string none;
+    const auto found = std::find(titles.begin(), titles.end(), title);
+    const auto index = static_cast<std::size_t>(found - titles.begin());
+    return found == titles.end() || index >= cells.size() ? none : cells[index];
+  }
+};
+
+std::optional<Row> RowOf(const std::vector<std::string>& lines, const std::string& setting) {
+  const auto row = std::find_if(lines.begin(), lines.end(),
+                                [&](const std::string& line) { return IsRowOf(line, setting); });
+  if (row == lines.end()) return std::nullopt;
+  auto header = row;
+  while (header->rfind("| setting", 0) != 0) {
+    if (header == lines.begin()) return std::nullopt;
+    --header;
+  }
+  return Row{Cells(*header), Cells(*row)};
+}
+
+// As people write it: 1h, 90s, 100ms, 0.
+std::string HumanDuration(std::int64_t millis) {
+  const std::vector<std::pair<std::int64_t, const char*>> units = {
+      {3600'000, "h"}, {1000, "s"}, {1, "ms"}};
+  if (millis == 0) return "0";
+  if (millis == 365LL * 24 * 3600'000) return "365d";
+  for (const auto& [size, unit] : units) {
+    if (millis % size == 0) return std::to_string(millis / size) + unit;
+  }
+  return "";
+}
+
+// What the range's cell has to begin with; empty for what has no range.
+std::string RangeOf(const ConfigField& field) {
+  if (std::holds_alternative<bool Config::*>(field.member)) return "true,false";
+  if (std::holds_alternative<Mode Config::*>(field.member)) return "exclusive,fast";
+  if (std::holds_alternative<Storage Config::*>(field.member)) return "memory,file";
+  const bool is_duration = std::holds_alternative<Config::Millis Config::*>(field.member);
+  const auto show = [&](std::int64_t value) {
+    return is_duration ? HumanDuration(value) : std::to_string(value);
+  };
+  return show(field.min) + "…" + show(field.max);
+}
+
+TEST(DocsTest, EverySettingIsDocumentedWithItsDefaultsAndRange) {
   const std::vector<std::string> lines = Lines("docs/configuration.md");
   ASSERT_FALSE(lines.empty());
   const Config standard;
   const Config fast = Config::Preset("fast").value();
   for (const std::string& name : Config::FieldNames()) {
     SCOPED_TRACE(name);
-    const auto row = std::find_if(lines.begin(), lines.end(),
-                                  [&](const std::string& line) { return IsRowOf(line, name); });
-    ASSERT_NE(row, lines.end()) << "docs/configuration.md has no row for it";
-    auto header = row;
-    while (header->rfind("| setting", 0) != 0) --header;
-    const auto cells = Cells(*row);
+    const std::optional<Row> row = RowOf(lines, name);
+    ASSERT_TRUE(row) << "docs/configuration.md has no row for it";
     const std::string written = standard.Get(name).value();
     if (!written.empty()) {
-      EXPECT_EQ(cells[1], written);
+      EXPECT_EQ(row->At("default"), written);
     }
-    const bool has_fast_column = Cells(*header)[2] == "fast";
     const bool fast_differs = fast.Get(name).value() != written;
-    EXPECT_TRUE(has_fast_column || !fast_differs);
-    if (has_fast_column) {
-      EXPECT_EQ(cells[2], fast_differs ? fast.Get(name).value() : "");
-    }
+    EXPECT_EQ(row->At("fast"), fast_differs ? fast.Get(name).value() : "");
+    EXPECT_THAT(row->At("range"), StartsWith(RangeOf(*FindConfigField(name))));
+    EXPECT_GT(row->cells.back().size(), 30U) << "what is it, and when is it to be changed?";
   }
+}
+
+TEST(DocsTest, EveryRowOfASettingsTableIsASetting) {
+  bool in_table = false;
+  int rows = 0;
+  for (const std::string& line : Lines("docs/configuration.md")) {
+    if (line.rfind("| setting |", 0) == 0) in_table = true;
+    if (line.empty()) in_table = false;
+    if (!in_table || line.rfind("| `", 0) != 0) continue;
+    const std::size_t end = line.find('`', 3);
+    EXPECT_NE(FindConfigField(line.substr(3, end - 3)), nullptr) << line;
+    ++rows;
+  }
+  EXPECT_EQ(static_cast<std::size_t>(rows), Config::FieldNames().size());
 }
 
 }  // namespace
