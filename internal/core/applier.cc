@@ -81,6 +81,7 @@ void Applier::OnEntry(const wire::Entry& entry) {
   if (entry.revision <= newest_seen_ && RuleOn(Rule::kForwardOnly)) return;
   auto doc = wire::DecodeDoc(entry.value);
   if (!doc.ok()) {
+    context_->Malformed(wire::Bucket::kAssignment, entry.key);
     context_->ReportOnce("doc " + entry.key, Severity::kError,
                          absl::DataLossError("the assignment of " + entry.key +
                                              " is unreadable and was not applied: " +

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace parti::core {
 
@@ -79,30 +80,39 @@ Calculator::Difference Calculator::Compare(const Members& present) {
 void Calculator::MembersTouched() {
   if (!taken_over_) return;
   if (debounce_cap_at_ == kNever) {
+    touched_at_ = context_->now;
     debounce_cap_at_ = context_->now + context_->settings.debounce_cap;
   }
   debounce_at_ = std::min(context_->now + context_->settings.debounce, debounce_cap_at_);
 }
 
 void Calculator::Evaluate() {
+  const Nanos since = std::min(std::exchange(touched_at_, kNever), context_->now);
   debounce_at_ = kNever;
   debounce_cap_at_ = kNever;
   const Settings& s = context_->settings;
   const Difference d = Compare(Present());
   if (!d.any()) return;
-  const std::string cause =
+  const std::string text =
       fmt::format("{} joined, {} left, {} died, {} altered", d.joined, d.left, d.died, d.altered);
   if (members_.empty()) {
-    return Want(CalculatorState::kScaling, s.cold_start_window, false, "cold start: " + cause);
+    return Want(CalculatorState::kScaling, s.cold_start_window, false,
+                {RebalanceCause::kColdStart, "cold start: " + text, since});
   }
   const auto members = static_cast<int>(members_.size());
   if (members >= 3 && d.died * 2 > members) {
-    return Want(CalculatorState::kScaling, s.cold_start_window, false, "outage: " + cause);
+    return Want(CalculatorState::kScaling, s.cold_start_window, false,
+                {RebalanceCause::kOutage, "outage: " + text, since});
   }
   if (d.died > 0 && !d.repeated_deaths_only) {
-    return Want(CalculatorState::kEmergency, s.emergency_grace_period, false, cause);
+    return Want(CalculatorState::kEmergency, s.emergency_grace_period, false,
+                {RebalanceCause::kDeath, text, since});
   }
-  Want(CalculatorState::kScaling, s.planned_scale_window, true, cause);
+  const RebalanceCause cause = d.died > 0     ? RebalanceCause::kDeath
+                               : d.joined > 0 ? RebalanceCause::kJoin
+                               : d.left > 0   ? RebalanceCause::kLeave
+                                              : RebalanceCause::kAltered;
+  Want(CalculatorState::kScaling, s.planned_scale_window, true, {cause, text, since});
 }
 
 // ---- the partition list and requests
@@ -133,13 +143,15 @@ void Calculator::SetPartitions(std::shared_ptr<const std::vector<Partition>> par
   const bool changed = partitions_ == nullptr || *partitions_ != *sorted;
   partitions_ = std::move(sorted);
   if (changed && taken_over_ && plan_.exists && PartitionsDiffer()) {
-    Want(CalculatorState::kRebalancing, 0, true, "the partition list changed");
+    Want(CalculatorState::kRebalancing, 0, true,
+         {RebalanceCause::kPartitions, "the partition list changed", context_->now});
   }
 }
 
 void Calculator::RequestRebalance() {
   if (taken_over_ && plan_.exists) {
-    Want(CalculatorState::kRebalancing, 0, true, "rebalance requested");
+    Want(CalculatorState::kRebalancing, 0, true,
+         {RebalanceCause::kRequested, "rebalance requested", context_->now});
   }
 }
 
@@ -152,7 +164,8 @@ void Calculator::Refused(const std::string& worker, PartitionIndex partition) {
   refusal_over_at_ = std::min(refusal_over_at_, refusal.until);
   if (taken_over_ && plan_.exists) {
     Want(CalculatorState::kRebalancing, 0, true,
-         fmt::format("{} gave back {}", worker, view_->names.Name(partition)));
+         {RebalanceCause::kRefused,
+          fmt::format("{} gave back {}", worker, view_->names.Name(partition)), context_->now});
   }
 }
 
@@ -192,17 +205,18 @@ void Calculator::TakeOver() {
   if (rewrite) {
     ++plan_.version;
     planned_at_ = context_->now;
-    context_->Emit(RebalanceNote{RebalanceNote::Phase::kPlanned, term_.epoch, plan_.version,
-                                 "takeover: rewriting unacknowledged assignments", 0,
-                                 static_cast<int>(plan_.workers.size()),
-                                 static_cast<int>(partition_index_.size())});
+    cause_ = {RebalanceCause::kTakeover, "takeover: rewriting unacknowledged assignments",
+              context_->now};
+    context_->Emit(Note(RebalanceNote::Phase::kPlanned));
   }
   Evaluate();
   if (plan_.exists && partitions_ != nullptr && PartitionsDiffer()) {
-    Want(CalculatorState::kRebalancing, 0, false, "takeover: partitions without an owner");
+    Want(CalculatorState::kRebalancing, 0, false,
+         {RebalanceCause::kTakeover, "takeover: partitions without an owner", context_->now});
   } else if (plan_.exists) {
     // The predecessor may have died on its way to balance. If it didn't, this changes nothing.
-    Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true, "takeover");
+    Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true,
+         {RebalanceCause::kTakeover, "takeover", context_->now});
   }
   if (plan_.exists) planned_();
 }
@@ -210,7 +224,7 @@ void Calculator::TakeOver() {
 // ---- windows
 
 // A request within a cooldown is kept, not dropped; a more urgent one brings it forward.
-void Calculator::Want(CalculatorState state, Nanos window, bool planned, const std::string& cause) {
+void Calculator::Want(CalculatorState state, Nanos window, bool planned, Cause cause) {
   const Nanos earliest = context_->now + window;
   Nanos due = earliest;
   if (planned && planned_at_ != -kNever) {
@@ -218,13 +232,13 @@ void Calculator::Want(CalculatorState state, Nanos window, bool planned, const s
     if (!settled_) due = std::max(due, planned_at_ + context_->settings.release_timeout);
   }
   if (pending_.due == kNever) {
-    pending_ = Pending{state, due, earliest, cause};
+    pending_ = Pending{state, due, earliest, std::move(cause)};
     return;
   }
   if (due < pending_.due) {
     pending_.due = due;
     pending_.earliest = earliest;
-    pending_.cause = cause;
+    pending_.cause = std::move(cause);
   }
   if (state == CalculatorState::kEmergency || pending_.state == CalculatorState::kRebalancing) {
     pending_.state = state;
@@ -279,11 +293,12 @@ void Calculator::OnStrategyDone(const StrategyDone& done) {
   } else {
     context_->Report(Severity::kError, status);
     Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true,
-         "the strategy failed");
+         {RebalanceCause::kRetry, "the strategy failed", context_->now});
   }
   // The world may have moved on while the strategy ran.
   if (partitions_ != strategy_input_->partitions && PartitionsDiffer()) {
-    Want(CalculatorState::kRebalancing, 0, true, "the partition list changed");
+    Want(CalculatorState::kRebalancing, 0, true,
+         {RebalanceCause::kPartitions, "the partition list changed", context_->now});
   }
   Evaluate();
 }
@@ -361,9 +376,11 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
     next.workers[id] = PlannedWorker{member.life, {}};
   }
   int moved = 0;
+  int orphans = 0;
   for (std::size_t i = 0; i < owners.size(); ++i) {
     if (owners[i] != strategy_input_->previous_owner[i]) ++moved;
     if (owners[i] < 0) continue;
+    if (strategy_input_->previous_owner[i] < 0) ++orphans;
     const std::string& id = strategy_input_->workers[static_cast<std::size_t>(owners[i])].id;
     next.workers[id].target.push_back(view_->names.Intern((*strategy_input_->partitions)[i].Id()));
   }
@@ -383,10 +400,26 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   plan_ = std::move(next);
   settled_ = false;
   planned_at_ = context_->now;
-  context_->Emit(RebalanceNote{RebalanceNote::Phase::kPlanned, term_.epoch, plan_.version, cause_,
-                               moved, static_cast<int>(plan_.workers.size()),
-                               static_cast<int>(owners.size())});
+  RebalanceNote note = Note(RebalanceNote::Phase::kPlanned);
+  note.moved = moved;
+  note.orphans = orphans;
+  context_->Emit(std::move(note));
   planned_();
+}
+
+RebalanceNote Calculator::Note(RebalanceNote::Phase phase) const {
+  RebalanceNote note;
+  note.phase = phase;
+  note.epoch = term_.epoch;
+  note.version = plan_.version;
+  note.cause = cause_.text;
+  note.workers = static_cast<int>(plan_.workers.size());
+  note.partitions = static_cast<int>(partition_index_.size());
+  note.reason = cause_.kind;
+  if (planned_at_ == -kNever) return note;  // the predecessor's plan
+  note.detection = planned_at_ - cause_.since;
+  if (phase == RebalanceNote::Phase::kSettled) note.settle = context_->now - planned_at_;
+  return note;
 }
 
 void Calculator::Settled() {
@@ -398,9 +431,7 @@ void Calculator::Settled() {
         std::min(pending_.due,
                  std::max(pending_.earliest, planned_at_ + context_->settings.rebalance_cooldown));
   }
-  context_->Emit(RebalanceNote{RebalanceNote::Phase::kSettled, term_.epoch, plan_.version, cause_,
-                               0, static_cast<int>(plan_.workers.size()),
-                               static_cast<int>(partition_index_.size())});
+  context_->Emit(Note(RebalanceNote::Phase::kSettled));
 }
 
 void Calculator::OnTime() {
@@ -412,7 +443,8 @@ void Calculator::OnTime() {
       if (refusal.active) refusal_over_at_ = std::min(refusal_over_at_, refusal.until);
     }
     if (plan_.exists) {
-      Want(CalculatorState::kRebalancing, 0, true, "offering again what was given back");
+      Want(CalculatorState::kRebalancing, 0, true,
+           {RebalanceCause::kRefused, "offering again what was given back", context_->now});
     }
   }
   if (context_->now >= pending_.due && strategy_ticket_ == 0 && partitions_ != nullptr) Run();

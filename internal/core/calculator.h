@@ -64,11 +64,16 @@ class Calculator {
     friend bool operator==(const Member&, const Member&) = default;
   };
   using Members = std::map<std::string, Member>;
+  struct Cause {
+    RebalanceCause kind = RebalanceCause::kTakeover;
+    std::string text;
+    Nanos since = 0;  // when it was first seen
+  };
   struct Pending {
     CalculatorState state = CalculatorState::kIdle;
     Nanos due = kNever;
     Nanos earliest = 0;  // when the window is over, cooldown apart
-    std::string cause;
+    Cause cause;
   };
   struct Difference {
     int joined = 0, left = 0, died = 0, altered = 0;
@@ -80,11 +85,12 @@ class Calculator {
   Difference Compare(const Members& present);
   bool DiedRepeatedly(const std::string& worker);
   void Evaluate();
-  void Want(CalculatorState state, Nanos window, bool planned, const std::string& cause);
+  void Want(CalculatorState state, Nanos window, bool planned, Cause cause);
   void Run();
   void Adopt(const std::vector<std::int32_t>& owners);
   bool OffersAgain(const Plan& plan) const;
   void Exclude(std::vector<std::int32_t>& owners);
+  RebalanceNote Note(RebalanceNote::Phase phase) const;
   absl::Status CheckSizes(const Plan& plan) const;
   bool PartitionsDiffer() const;
 
@@ -100,8 +106,9 @@ class Calculator {
   Members members_;  // whom the plan was made for
   bool settled_ = true;
   Nanos planned_at_ = -kNever;
-  std::string cause_;
+  Cause cause_;  // of the plan
 
+  Nanos touched_at_ = kNever;  // the first change that is not evaluated yet
   Nanos debounce_at_ = kNever;
   Nanos debounce_cap_at_ = kNever;
   Pending pending_;

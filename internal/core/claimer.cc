@@ -51,6 +51,7 @@ void Claimer::OnClaim(const wire::Entry& entry) {
     if (record.ok()) {
       seen.record = *std::move(record);
     } else {
+      context_->Malformed(wire::Bucket::kStableId, entry.key);
       context_->ReportOnce("claim " + entry.key, Severity::kWarning, record.status());
     }
   }
@@ -68,6 +69,7 @@ void Claimer::OnHeartbeat(const wire::Entry& entry) {
       context_->SawEpoch(record->highest_epoch);
       seen.record = *std::move(record);
     } else {
+      context_->Malformed(wire::Bucket::kHeartbeat, entry.key);
       context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning, record.status());
     }
   }

@@ -75,6 +75,9 @@ class Context {
 
   Ticket NextTicket() { return ++last_ticket_; }
 
+  // A value that can't be read was met.
+  void Malformed(wire::Bucket bucket, const std::string& key) { Emit(MalformedNote{bucket, key}); }
+
   void Report(Severity severity, absl::Status status);
   // At most once for each `about` in this worker's time.
   void ReportOnce(const std::string& about, Severity severity, absl::Status status);

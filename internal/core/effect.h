@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -134,15 +135,81 @@ struct Report {
   absl::Status status;
 };
 
-// A rebalance was decided, or carried out. For metrics, logs and status.
+// --- For metrics, logs and status. Nothing answers, and nothing depends on them. ---
+
+enum class RebalanceCause {
+  kColdStart,   // the first workers of an empty group
+  kOutage,      // most workers were lost at once
+  kJoin,        // workers joined
+  kLeave,       // workers left on purpose
+  kDeath,       // workers died
+  kAltered,     // capacity or labels changed
+  kPartitions,  // the partition list changed
+  kRequested,   // the application asked for it
+  kRefused,     // a worker gave partitions back, or is offered them again
+  kTakeover,    // a new leader completes what its predecessor began
+  kControl,     // people asked for it through the control key
+  kRetry,       // the strategy failed before
+};
+std::string_view RebalanceCauseName(RebalanceCause cause);  // "cold_start", "outage", …
+
+// A rebalance was decided, or carried out.
 struct RebalanceNote {
   enum class Phase { kPlanned, kSettled } phase{};
   std::uint64_t epoch = 0;
   std::uint64_t version = 0;
-  std::string cause;
-  int moved = 0;  // partitions whose owner changes
+  std::string cause;  // for people; `reason` is its kind
+  int moved = 0;      // planned: partitions whose owner changes, `orphans` included
   int workers = 0;
   int partitions = 0;
+  RebalanceCause reason{};
+  int orphans = 0;  // planned: partitions that had no living owner and get one
+  // From the first sight of what caused it to the plan: debounce, window and strategy included.
+  Nanos detection = 0;
+  // Settled: from the plan until every worker had applied it. 0: planned by an earlier leader.
+  Nanos settle = 0;
+};
+
+// An attempt to renew the lease has ended.
+struct HeartbeatNote {
+  bool ok = false;       // acknowledged
+  Nanos round_trip = 0;  // from sending to the answer
+  // How much of the standing lease was left when the answer came; what nears 0 is about to be
+  // evicted. Fast mode: of the lease as it would have been.
+  Nanos margin_left = 0;
+};
+
+// A step of this worker's candidacy. Winning and losing the office is LeadershipChanged.
+struct ElectionNote {
+  enum class Kind {
+    kChallenged,  // wrote itself into the leader record; won or lost follows
+    kWon,
+    kLost,     // somebody else was first, or the write failed
+    kDeposed,  // led, and does so no longer
+  } kind{};
+  std::uint64_t epoch = 0;
+};
+
+enum class EvictionReason {
+  kSilent,       // no heartbeat for its lease
+  kRelease,      // it didn't release within release_timeout
+  kUnreadable,   // its heartbeat or its assignment can't be read
+  kDeleted,      // its heartbeat was deleted
+  kUnexplained,  // heartbeat and assignment contradict each other: a bucket was wiped or rolled
+                 // back
+};
+std::string_view EvictionReasonName(EvictionReason reason);  // "silent", "release", …
+
+// The leader evicted a life: its tombstone was accepted.
+struct EvictionNote {
+  std::string worker;
+  EvictionReason reason{};
+};
+
+// A value that can't be read was met: by everybody who reads that key.
+struct MalformedNote {
+  wire::Bucket bucket{};
+  std::string key;
 };
 
 // --- Towards the strategy, on a thread of its own; StrategyDone answers. ---
@@ -162,7 +229,8 @@ struct Stopped {};
 using Effect =
     std::variant<KvGet, KvPut, KvInfo, OpenWatch, CloseWatch, LifeBegan, LeaseUntil, Claim, Unclaim,
                  RunRelease, RunLost, RunAcquire, Released, AssignmentChanged, StateChanged,
-                 LeadershipChanged, Report, RebalanceNote, RunStrategy, Stopped>;
+                 LeadershipChanged, Report, RebalanceNote, HeartbeatNote, ElectionNote,
+                 EvictionNote, MalformedNote, RunStrategy, Stopped>;
 
 }  // namespace parti::core
 

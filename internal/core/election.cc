@@ -72,6 +72,7 @@ void Election::View(const wire::Entry& entry) {
       context_->SawEpoch(record_->epoch);
     } else {
       unreadable_ = true;
+      context_->Malformed(Bucket::kElection, entry.key);
       context_->ReportOnce("leader", Severity::kError,
                            absl::DataLossError("the leader record is unreadable (" +
                                                std::string(record.status().message()) +
@@ -197,6 +198,7 @@ void Election::WriteChallenge() {
   renewals_ = 0;
   sent_ = context_->now;
   sent_record_ = Record();
+  context_->Emit(ElectionNote{ElectionNote::Kind::kChallenged, term_.epoch});
   context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(sent_record_),
                 [this](const KvAnswer& a) { OnChallengeAnswer(a); });
   if (!RuleOn(Rule::kReadAfterFence)) host_->Elected(term_);
@@ -237,6 +239,7 @@ void Election::OnChallengeReadBack(const KvAnswer& answer) {
     }
   }
   role_ = Role::kCandidate;
+  context_->Emit(ElectionNote{ElectionNote::Kind::kLost, term_.epoch});
   if (!RuleOn(Rule::kReadAfterFence)) host_->Deposed();
   if (answer.code == KvCode::kOk) {
     if (answer.entry.revision != revision_) View(answer.entry);
@@ -253,6 +256,7 @@ void Election::OnChallengeReadBack(const KvAnswer& answer) {
 
 void Election::Won(std::uint64_t revision) {
   role_ = Role::kLeading;
+  context_->Emit(ElectionNote{ElectionNote::Kind::kWon, term_.epoch});
   revision_ = revision;
   record_ = sent_record_;
   unreadable_ = false;
@@ -372,6 +376,7 @@ void Election::StepDown(const std::string& why) {
   outstanding_ = false;
   act_at_ = kNever;
   term_ = Term{};
+  context_->Emit(ElectionNote{ElectionNote::Kind::kDeposed, epoch});
   context_->Report(Severity::kInfo,
                    absl::AbortedError(fmt::format("no longer leader of epoch {}: {}", epoch, why)));
   host_->Deposed();

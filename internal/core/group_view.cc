@@ -54,6 +54,7 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   if (entry.deleted) return true;
   auto record = wire::DecodeHeartbeat(entry.value);
   if (!record.ok()) {
+    context_->Malformed(wire::Bucket::kHeartbeat, entry.key);
     context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning,
                          absl::DataLossError("the heartbeat of " + entry.key +
                                              " is unreadable; it counts as a live worker until its "
@@ -94,6 +95,7 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
     next.unreadable = true;
   } else if (auto doc = wire::DecodeDoc(entry.value); !doc.ok()) {
     next.unreadable = true;
+    context_->Malformed(wire::Bucket::kAssignment, entry.key);
     context_->ReportOnce("doc " + entry.key, Severity::kError,
                          absl::DataLossError("the assignment of " + entry.key +
                                              " is unreadable; its worker is evicted: " +

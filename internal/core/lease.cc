@@ -81,6 +81,7 @@ void Lease::Send() {
   sent_.push_back({number_, context_->now});
   if (sent_.size() > kMaxSent) sent_.pop_front();
   outstanding_ = true;
+  beat_sent_ = context_->now;
   changed_ = false;
   beat_at_ = context_->now + interval - interval / 10 + context_->Jitter(interval / 10 + 1);
   const std::uint64_t number = number_;
@@ -92,6 +93,7 @@ void Lease::OnAnswer(const KvAnswer& answer, std::uint64_t number) {
   outstanding_ = false;
   switch (answer.code) {
     case wire::KvCode::kOk:
+      Note(true);
       Accepted(answer.revision, number);
       return;
     case wire::KvCode::kConflict:
@@ -100,6 +102,7 @@ void Lease::OnAnswer(const KvAnswer& answer, std::uint64_t number) {
       return;
     case wire::KvCode::kUnknown:
     case wire::KvCode::kRefused:
+      Note(false);
       if (answer.code == wire::KvCode::kRefused) {
         context_->ReportOnce("heartbeat refused: " + answer.error, Severity::kError,
                              absl::UnavailableError("heartbeat of " + life_.worker +
@@ -110,6 +113,10 @@ void Lease::OnAnswer(const KvAnswer& answer, std::uint64_t number) {
       beat_at_ = std::min(beat_at_, backoff_.Next(*context_));
       return;
   }
+}
+
+void Lease::Note(bool ok) {
+  context_->Emit(HeartbeatNote{ok, context_->now - beat_sent_, until_ - context_->now});
 }
 
 // The lease counts from the sending of the very heartbeat that was accepted, not of a later one.
@@ -152,6 +159,7 @@ void Lease::OnReadBack(const KvAnswer& answer) {
     const bool ours =
         record.ok() && record->nonce == life_.nonce && record->incarnation == life_.incarnation;
     if (ours && record->kind == wire::HeartbeatKind::kLive) {
+      Note(true);
       return Accepted(answer.entry.revision, record->number);
     }
     if (ours && record->kind == wire::HeartbeatKind::kLeft && leaving_) {
@@ -162,6 +170,7 @@ void Lease::OnReadBack(const KvAnswer& answer) {
       return Accepted(answer.entry.revision, number_);
     }
   }
+  Note(false);
   // A tombstone with our own nonce, another life, a deleted key: a life never overwrites those.
   host_->LifeEnded("evicted: the heartbeat key of " + life_.worker + " no longer bears this life");
 }

@@ -60,6 +60,7 @@ class Lease {
   void Send();
   void OnAnswer(const KvAnswer& answer, std::uint64_t number);
   void ReadBack();
+  void Note(bool ok);
   void OnReadBack(const KvAnswer& answer);
   void Accepted(std::uint64_t revision, std::uint64_t number);
   wire::Heartbeat Record();
@@ -76,6 +77,7 @@ class Lease {
   std::uint64_t number_ = 0;       // of the heartbeat sent last
   std::uint64_t left_number_ = 0;  // of the first that said `left`; 0: none did
   bool outstanding_ = false;
+  Nanos beat_sent_ = 0;  // when the newest one was
   bool changed_ = false;
   std::deque<Sent> sent_;   // not known to be superseded, oldest first
   Nanos acknowledged_ = 0;  // when the newest acknowledged one was sent

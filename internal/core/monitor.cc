@@ -37,21 +37,22 @@ void Monitor::Condemn(const std::string& id, std::string why) {
 }
 
 // When this worker is to be evicted, and why. kNever: nothing to evict.
-Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
+Nanos Monitor::DeadlineOf(const WorkerView& worker, Verdict* verdict) const {
   const HeartbeatView& heartbeat = worker.heartbeat;
   const DocView& doc = worker.doc;
   if (worker.condemned && !heartbeat.left() && !heartbeat.evicted()) {
-    *why = worker.condemned_why;
+    *verdict = {EvictionReason::kUnexplained, worker.condemned_why};
     return 0;
   }
   // What a doc names holds its partitions until a tombstone says otherwise, also when its heartbeat
   // is gone or shows something older than the doc.
   if (worker.suspect && !heartbeat.evicted() && context_->now >= suspects_until_) {
-    *why = "a bucket was recreated, and it has not shown what it holds";
+    *verdict = {EvictionReason::kUnexplained,
+                "a bucket was recreated, and it has not shown what it holds"};
     return 0;
   }
   if (heartbeat.deleted) {
-    *why = "its heartbeat was deleted";
+    *verdict = {EvictionReason::kDeleted, "its heartbeat was deleted"};
     return 0;
   }
   const bool doc_unexplained =
@@ -62,33 +63,38 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, std::string* why) const {
   // Rule [5]: a heartbeat older than the doc is no basis for anything but its end.
   const bool older_counts = !heartbeat.record || RuleOn(Rule::kNeverOlderLife);
   if (doc_unexplained && older_counts && !heartbeat.unreadable()) {
-    *why = "its heartbeat does not show the life that its assignment names";
+    *verdict = {EvictionReason::kUnexplained,
+                "its heartbeat does not show the life that its assignment names"};
     return 0;
   }
   if (heartbeat.evicted() && doc.valid && !doc.empty() &&
       heartbeat.record->incarnation < doc.incarnation) {
-    *why = "its tombstone names an older life than its assignment";
+    *verdict = {EvictionReason::kUnexplained,
+                "its tombstone names an older life than its assignment"};
     return 0;
   }
   // What a life with an unreadable assignment holds is known to nobody: it ends. The doc says so
   // first, so that a later leader doesn't end the next life, too.
   if (heartbeat.live() && doc.unknown && worker.same_life()) {
-    *why = "its assignment was unreadable";
+    *verdict = {EvictionReason::kUnreadable, "its assignment was unreadable"};
     return 0;
   }
   const Nanos suspect = worker.suspect ? suspects_until_ : kNever;
   if (heartbeat.live()) {
     const Nanos silent =
         heartbeat.since + context_->WithDrift(heartbeat.record->lease_ms * kMillisecond);
-    *why = "no heartbeat for its lease";
+    *verdict = {EvictionReason::kSilent, "no heartbeat for its lease"};
     const bool held_up =
         doc.releasing_since != kNever && worker.same_life() && !worker.acknowledged();
     const Nanos stuck = held_up ? doc.releasing_since + context_->settings.release_timeout : kNever;
-    if (stuck < silent) *why = "it did not release its partitions within release_timeout";
+    if (stuck < silent) {
+      *verdict = {EvictionReason::kRelease,
+                  "it did not release its partitions within release_timeout"};
+    }
     return std::min({silent, stuck, suspect});
   }
   if (heartbeat.unreadable()) {
-    *why = "its heartbeat is unreadable";
+    *verdict = {EvictionReason::kUnreadable, "its heartbeat is unreadable"};
     return heartbeat.since + context_->WithDrift(view_->LongestLease());
   }
   return kNever;
@@ -101,12 +107,12 @@ Nanos Monitor::LookAt(const std::string& id, WorkerView& worker) {
   // read again before anything is concluded.
   if (worker.heartbeat.live() && worker.unexplained() && !worker.condemned && !worker.doc.rereading)
     Reread(id, worker);
-  std::string why;
-  const Nanos deadline = DeadlineOf(worker, &why);
+  Verdict verdict;
+  const Nanos deadline = DeadlineOf(worker, &verdict);
   if (deadline != kNever && context_->now >= deadline) {
     // Rule [5]: a heartbeat older than the doc is read again before it is believed; the tombstone's
     // compare-and-set is that read, it succeeds only if nothing newer is there.
-    Evict(id, worker, why);
+    Evict(id, worker, verdict);
     return kNever;
   }
   const HeartbeatView& heartbeat = worker.heartbeat;
@@ -116,7 +122,7 @@ Nanos Monitor::LookAt(const std::string& id, WorkerView& worker) {
   return deadline;
 }
 
-void Monitor::Evict(const std::string& id, WorkerView& worker, const std::string& why) {
+void Monitor::Evict(const std::string& id, WorkerView& worker, const Verdict& verdict) {
   const HeartbeatView& heartbeat = worker.heartbeat;
   wire::Heartbeat tombstone;
   tombstone.kind = wire::HeartbeatKind::kEvicted;
@@ -141,16 +147,19 @@ void Monitor::Evict(const std::string& id, WorkerView& worker, const std::string
   tombstone.replaced_revision = heartbeat.revision;
   tombstone.evicting_epoch = term_.epoch;
   worker.evicting = true;
-  context_->Report(Severity::kWarning, absl::AbortedError(fmt::format("evicting {}: {}", id, why)));
-  context_->Put(
-      scope_, Bucket::kHeartbeat, id, heartbeat.revision, wire::Encode(tombstone),
-      [this, id, tombstone](const KvAnswer& answer) { OnEvictAnswer(id, tombstone, answer); });
+  context_->Report(Severity::kWarning,
+                   absl::AbortedError(fmt::format("evicting {}: {}", id, verdict.why)));
+  context_->Put(scope_, Bucket::kHeartbeat, id, heartbeat.revision, wire::Encode(tombstone),
+                [this, id, tombstone, reason = verdict.reason](const KvAnswer& answer) {
+                  OnEvictAnswer(id, tombstone, reason, answer);
+                });
 }
 
 void Monitor::OnEvictAnswer(const std::string& id, const wire::Heartbeat& tombstone,
-                            const KvAnswer& answer) {
+                            EvictionReason reason, const KvAnswer& answer) {
   WorkerView& worker = view_->workers[id];
   if (answer.code == KvCode::kOk) {
+    context_->Emit(EvictionNote{id, reason});
     worker.evicting = false;
     view_->TakeHeartbeat(wire::Entry{id, answer.revision, false, wire::Encode(tombstone)});
     changed_(id);

@@ -37,11 +37,15 @@ class Monitor {
   Nanos NextDeadline() const { return next_look_; }
 
  private:
+  struct Verdict {
+    EvictionReason reason{};
+    std::string why;  // for people
+  };
   // When this worker must be looked at again; evicts or rereads what is due now.
   Nanos LookAt(const std::string& id, WorkerView& worker);
-  Nanos DeadlineOf(const WorkerView& worker, std::string* why) const;
-  void Evict(const std::string& id, WorkerView& worker, const std::string& why);
-  void OnEvictAnswer(const std::string& id, const wire::Heartbeat& tombstone,
+  Nanos DeadlineOf(const WorkerView& worker, Verdict* verdict) const;
+  void Evict(const std::string& id, WorkerView& worker, const Verdict& verdict);
+  void OnEvictAnswer(const std::string& id, const wire::Heartbeat& tombstone, EvictionReason reason,
                      const KvAnswer& answer);
   void Reread(const std::string& id, WorkerView& worker);
   void OnReread(const std::string& id, const KvAnswer& answer);

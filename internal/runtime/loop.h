@@ -83,6 +83,10 @@ class Loop {
   void Do(const core::LeadershipChanged& changed);
   void Do(const core::Report& report);
   void Do(const core::RebalanceNote& note);
+  void Do(const core::HeartbeatNote& note);
+  void Do(const core::ElectionNote& note);
+  void Do(const core::EvictionNote& note);
+  void Do(const core::MalformedNote& note);
   void Do(const core::RunStrategy& run);
   void Do(const core::Stopped& stopped);
 

@@ -113,6 +113,11 @@ void Loop::Do(const core::RebalanceNote& note) {
                   note.workers, note.epoch, note.version));
 }
 
+void Loop::Do(const core::HeartbeatNote&) {}
+void Loop::Do(const core::ElectionNote&) {}
+void Loop::Do(const core::EvictionNote&) {}
+void Loop::Do(const core::MalformedNote&) {}
+
 void Loop::Do(const core::RunStrategy& run) { world_.planner->Plan(run); }
 
 void Loop::Do(const core::Stopped&) { stopped_ = true; }

@@ -131,6 +131,10 @@ class EffectRunner {
                          note.version, note.moved, note.partitions, note.workers, note.cause);
     });
   }
+  void operator()(const core::HeartbeatNote& note) { Check(note); }
+  void operator()(const core::ElectionNote&) {}
+  void operator()(const core::EvictionNote&) {}
+  void operator()(const core::MalformedNote&) { s_.tally.Add(Count::kMalformedNote); }
   void operator()(const core::RunStrategy& run) { RunStrategy(run); }
   void operator()(const core::Stopped&) {
     Fact(11, [] { return std::string("stopped"); });
@@ -153,6 +157,17 @@ class EffectRunner {
                                     p_.last_request_, timeout));
     }
     p_.last_request_ = request;
+  }
+
+  // An answer takes no longer than its timeout (a read back adds one), and none comes after the
+  // lease.
+  void Check(const core::HeartbeatNote& note) {
+    const bool fast = p_.settings_.mode == wire::Mode::kFast;
+    const bool margin = fast || (note.margin_left > 0 && note.margin_left <= p_.settings_.lease);
+    if (note.round_trip >= 0 && margin) return;
+    s_.verdict.Broken(s_.now(), "heartbeat notes are true",
+                      fmt::format("{}: round trip {} ns, margin {} ns", p_.name_, note.round_trip,
+                                  note.margin_left));
   }
 
   void RunStrategy(const core::RunStrategy& run) {

@@ -90,6 +90,8 @@ std::string_view CountName(Count count) {
       return "claims after the lease had lapsed";
     case Count::kLostPartition:
       return "partitions lost";
+    case Count::kMalformedNote:
+      return "unreadable values met";
     case Count::kErrorReport:
       return "errors reported";
     case Count::kFatalReport:

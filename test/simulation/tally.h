@@ -55,6 +55,7 @@ enum class Count : std::uint8_t {
   kDeposedWriteLanded,
   kClaimAfterLapse,
   kLostPartition,
+  kMalformedNote,
   kErrorReport,
   kFatalReport,
   kCount
