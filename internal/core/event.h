@@ -45,6 +45,8 @@ struct WatchEntry {
 struct WatchSnapshotEnd {
   WatchId watch = 0;
   wire::StreamState stream;
+  // When the watch was opened, by the clock of Entry::stored_at; 0: not known.
+  std::int64_t opened_at = 0;
 };
 
 // The watch delivers nothing any more. Core opens a new one.

@@ -150,7 +150,9 @@ ApiResult<ConsumerCreated> ReadConsumerCreated(std::string_view text) {
   if (!Member(answer, "num_pending").is_number_unsigned()) {
     return Unreadable("a consumer without num_pending");
   }
-  return ConsumerCreated{.pending = Number(answer, "num_pending")};
+  const std::uint64_t created = ReadTime(Text(answer, "created")).value_or(0);
+  return ConsumerCreated{.pending = Number(answer, "num_pending"),
+                         .created = static_cast<std::int64_t>(created)};
 }
 
 std::string ConsumerCreateSubject(const ConsumerSpec& spec) {
@@ -196,12 +198,16 @@ std::optional<DeliveryInfo> ReadDelivery(std::string_view reply) {
   const std::size_t first = count == 9 ? 2 : 4;
   const auto stream_sequence = ReadNumber(tokens.at(first + 3));
   const auto consumer_sequence = ReadNumber(tokens.at(first + 4));
+  const std::uint64_t stored_at = ReadNumber(tokens.at(first + 5)).value_or(0);
   const auto pending = ReadNumber(tokens.at(first + 6));
   if (!stream_sequence || !consumer_sequence || !pending) return std::nullopt;
   return DeliveryInfo{.stream = tokens.at(first),
                       .consumer = tokens.at(first + 1),
                       .stream_sequence = *stream_sequence,
                       .consumer_sequence = *consumer_sequence,
+                      .stored_at = std::in_range<std::int64_t>(stored_at)
+                                       ? static_cast<std::int64_t>(stored_at)
+                                       : 0,
                       .pending = *pending};
 }
 

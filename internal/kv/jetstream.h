@@ -60,6 +60,7 @@ ApiResult<StreamInfo> ReadStreamInfo(std::string_view json);
 
 struct ConsumerCreated {
   std::uint64_t pending = 0;  // messages that it has yet to deliver
+  std::int64_t created = 0;   // in ns by the server's clock; 0: not told
 };
 ApiResult<ConsumerCreated> ReadConsumerCreated(std::string_view json);
 
@@ -84,6 +85,7 @@ struct DeliveryInfo {
   std::string_view consumer;
   std::uint64_t stream_sequence = 0;
   std::uint64_t consumer_sequence = 0;
+  std::int64_t stored_at = 0;  // in ns by the server's clock; 0: unreadable
   std::uint64_t pending = 0;
 };
 std::optional<DeliveryInfo> ReadDelivery(std::string_view reply_subject);

@@ -114,6 +114,7 @@ void Watches::OnCreated(Serial serial, const Reply& reply) {
     return;
   }
   watch->snapshot = std::get<ConsumerCreated>(result).pending;
+  watch->created = std::get<ConsumerCreated>(result).created;
   watch->caught_up = watch->caught_up || watch->delivered >= *watch->snapshot;
   RequestStream(serial, *watch);
 }
@@ -149,7 +150,7 @@ void Watches::CheckSnapshotEnd(Serial serial, Watch& watch) {
     return;
   }
   watch.ended = true;
-  callbacks_.emit(core::WatchSnapshotEnd{watch.id, *watch.stream});
+  callbacks_.emit(core::WatchSnapshotEnd{watch.id, *watch.stream, watch.created});
 }
 
 void Watches::RequestLast(Serial serial, const Watch& watch) {
@@ -172,7 +173,7 @@ void Watches::OnLast(Serial serial, const Reply& reply) {
   }
   watch->stream->last_seq_gone = gone;
   watch->ended = true;
-  callbacks_.emit(core::WatchSnapshotEnd{watch->id, *watch->stream});
+  callbacks_.emit(core::WatchSnapshotEnd{watch->id, *watch->stream, watch->created});
 }
 
 void Watches::OnMessage(std::string_view subscribed, const Message& message) {
@@ -206,7 +207,8 @@ void Watches::OnEntry(Serial serial, Watch& watch, const DeliveryInfo& info,
                          {.key = std::string(message.subject().substr(before_key.size())),
                           .revision = info.stream_sequence,
                           .deleted = deleted,
-                          .value = deleted ? std::string() : std::string(message.data())}});
+                          .value = deleted ? std::string() : std::string(message.data()),
+                          .stored_at = info.stored_at}});
   }
   if (info.pending == 0 || (watch.snapshot && watch.delivered >= *watch.snapshot)) {
     watch.caught_up = true;

@@ -63,6 +63,7 @@ class Watches {
     std::uint64_t delivered = 0;              // consumer sequence of the newest message
     std::uint64_t highest = 0;                // stream sequence of the newest message
     std::optional<std::uint64_t> snapshot;    // how much it holds; known once created
+    std::int64_t created = 0;                 // by the server's clock
     bool caught_up = false;                   // all of the snapshot was delivered
     std::optional<wire::StreamState> stream;  // asked for after the creation
     bool asked_for_last = false;              // whether the message at stream->last_seq is gone

@@ -19,6 +19,9 @@ struct Entry {
   std::uint64_t revision = 0;
   bool deleted = false;
   std::string value;
+  // When the server stored it, in ns by the server's own clock; 0: not known. For people to read:
+  // nothing is decided by it.
+  std::int64_t stored_at = 0;
 };
 
 // One incarnation of a bucket's stream, and how far it has got.

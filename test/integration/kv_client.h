@@ -26,6 +26,7 @@ class KvClient {
   struct WatchView {
     std::vector<wire::Entry> entries;  // in the order of arrival
     std::optional<wire::StreamState> end;
+    std::int64_t opened_at = 0;
     std::size_t entries_before_end = 0;
     int breaks = 0;
     std::string reason;
@@ -146,6 +147,7 @@ class KvClient {
       WatchView& view = watches_[end->watch];
       EXPECT_FALSE(view.end) << "a second end of watch " << end->watch;
       view.end = end->stream;
+      view.opened_at = end->opened_at;
       view.entries_before_end = view.entries.size();
     } else if (const auto* broken = std::get_if<core::WatchBroken>(&event)) {
       ++watches_[broken->watch].breaks;

@@ -72,6 +72,22 @@ TEST_F(KvTest, PutIsACompareAndSet) {
   EXPECT_FALSE(read.entry.deleted);
 }
 
+// One clock, the server's, so that ages can be told without comparing two machines' clocks.
+TEST_F(KvTest, AWatchTellsWhenValuesWereStoredAndWhenItWasOpenedByTheServersClock) {
+  KvClient client(Options());
+  ASSERT_TRUE(client.WaitReady().ok());
+  client.Put(Bucket::kHeartbeat, "worker-0", 0, "one");
+  client.Put(Bucket::kHeartbeat, "worker-1", 0, "two");
+  const auto id = client.OpenUntilComplete(Bucket::kHeartbeat);
+  client.Put(Bucket::kHeartbeat, "worker-2", 0, "three");
+  ASSERT_TRUE(client.AwaitEntries(id, 3));
+  const KvClient::WatchView watch = client.Watch(id);
+  EXPECT_GT(watch.entries[0].stored_at, 0);
+  EXPECT_LT(watch.entries[0].stored_at, watch.entries[1].stored_at);
+  EXPECT_LT(watch.entries[1].stored_at, watch.opened_at);
+  EXPECT_LT(watch.opened_at, watch.entries[2].stored_at);
+}
+
 TEST_F(KvTest, ValuesAreBytes) {
   KvClient client(Options());
   ASSERT_TRUE(client.WaitReady().ok());
