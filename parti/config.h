@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "parti/export.h"
 
 namespace parti {
 
@@ -22,7 +23,7 @@ enum class Mode { kExclusive, kFast };
 
 enum class Storage { kMemory, kFile };
 
-struct Config {
+struct PARTI_EXPORT Config {
   using Millis = std::chrono::milliseconds;
 
   // The group: all workers with one server and the same buckets. Names are of letters, digits, '_'

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/status/status.h"
+#include "parti/export.h"
 
 // libnats's connection, as in <nats/nats.h>.
 typedef struct __natsConnection natsConnection;
@@ -21,7 +22,7 @@ struct TlsOptions {
 };
 
 // At most one way to authenticate: user and password, token, credentials file, or nkey.
-struct ConnectionOptions {
+struct PARTI_EXPORT ConnectionOptions {
   // Comma-separated: any of them. A URL may carry user:password@ or token@.
   std::string url = "nats://127.0.0.1:4222";
   std::string user;

@@ -12,6 +12,7 @@
 
 #include "absl/status/status.h"
 #include "parti/assignment.h"
+#include "parti/export.h"
 #include "parti/state.h"
 
 namespace parti {
@@ -53,7 +54,7 @@ struct Hooks {
 // while it runs no heartbeat is sent (an observer that blocks ends the lease, which is safe but
 // costly). A claim to a partition lasts from OnAcquired to OnReleased, OnLost or the latest `until`
 // of OnLease, whichever is first. `now` and `until` are CLOCK_BOOTTIME in ns.
-class OwnershipObserver {
+class PARTI_EXPORT OwnershipObserver {
  public:
   virtual ~OwnershipObserver() = default;
   // A life began under this id; what follows until the next OnStarted belongs to it.

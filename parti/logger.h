@@ -4,12 +4,14 @@
 
 #include <string_view>
 
+#include "parti/export.h"
+
 namespace parti {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
 // Called from several threads at once; must be thread-safe and quick. Lines hold no secrets.
-class Logger {
+class PARTI_EXPORT Logger {
  public:
   virtual ~Logger() = default;
   virtual void Log(LogLevel level, std::string_view message) = 0;

@@ -30,6 +30,7 @@
 #include "absl/status/statusor.h"
 #include "parti/assignment.h"
 #include "parti/config.h"
+#include "parti/export.h"
 #include "parti/hooks.h"
 #include "parti/logger.h"
 #include "parti/partition_source.h"
@@ -48,7 +49,7 @@ struct ManagerOptions {
   std::shared_ptr<Logger> logger;               // optional: none is silent
 };
 
-class Manager {
+class PARTI_EXPORT Manager {
  public:
   // Checks the options; connects to nothing yet.
   static absl::StatusOr<std::unique_ptr<Manager>> Create(ManagerOptions options);

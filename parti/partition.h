@@ -14,10 +14,11 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "parti/export.h"
 
 namespace parti {
 
-struct Partition {
+struct PARTI_EXPORT Partition {
   // At least one key; each a valid NATS token: not empty, no '.', '*', '>', white space or control
   // character, at most kMaxKeyBytes bytes.
   std::vector<std::string> keys;
@@ -39,10 +40,10 @@ struct Partition {
 };
 
 // OK, or InvalidArgument naming the key or weight, the limit and what to do.
-absl::Status Validate(const Partition& partition);
+PARTI_EXPORT absl::Status Validate(const Partition& partition);
 
 // Validates each partition and that no two share an id.
-absl::Status Validate(const std::vector<Partition>& partitions);
+PARTI_EXPORT absl::Status Validate(const std::vector<Partition>& partitions);
 
 }  // namespace parti
 

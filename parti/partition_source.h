@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "parti/export.h"
 #include "parti/partition.h"
 
 namespace parti {
@@ -15,7 +16,7 @@ namespace parti {
 // Every worker lists at its start and at each refresh, and should see the same list, for any of
 // them may become the leader, whose list counts. Called on a thread of the Manager, where the
 // strategy runs too, one call at a time: no hook delays it.
-class PartitionSource {
+class PARTI_EXPORT PartitionSource {
  public:
   virtual ~PartitionSource() = default;
 
@@ -25,7 +26,7 @@ class PartitionSource {
 };
 
 // A list that never changes.
-class StaticPartitionSource : public PartitionSource {
+class PARTI_EXPORT StaticPartitionSource : public PartitionSource {
  public:
   explicit StaticPartitionSource(std::vector<Partition> partitions)
       : partitions_(std::move(partitions)) {}

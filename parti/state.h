@@ -4,6 +4,8 @@
 
 #include <string_view>
 
+#include "parti/export.h"
+
 namespace parti {
 
 enum class State {
@@ -20,7 +22,7 @@ enum class State {
 };
 
 // "Init", "ClaimingId", …
-std::string_view StateName(State state);
+PARTI_EXPORT std::string_view StateName(State state);
 
 }  // namespace parti
 

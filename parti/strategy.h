@@ -26,6 +26,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "parti/export.h"
 #include "parti/partition.h"
 
 namespace parti {
@@ -47,7 +48,7 @@ struct AssignmentInput {
   std::span<const std::int32_t> previous_owner;
 };
 
-class AssignmentStrategy {
+class PARTI_EXPORT AssignmentStrategy {
  public:
   virtual ~AssignmentStrategy() = default;
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "parti/export.h"
 #include "parti/strategy.h"
 
 namespace parti {
@@ -19,14 +20,16 @@ struct ConsistentHashOptions {
   int virtual_nodes = 150;    // per unit of capacity, 1 … 10000
   double load_factor = 1.10;  // 1.0 … 10.0
 };
-std::shared_ptr<const AssignmentStrategy> MakeConsistentHash(ConsistentHashOptions options = {});
+PARTI_EXPORT std::shared_ptr<const AssignmentStrategy> MakeConsistentHash(
+    ConsistentHashOptions options = {});
 
 // Counts differ by at most one (per unit of capacity); what is already well placed stays.
-std::shared_ptr<const AssignmentStrategy> MakeRoundRobin();
+PARTI_EXPORT std::shared_ptr<const AssignmentStrategy> MakeRoundRobin();
 
 // "consistent-hash" or "round-robin"; InvalidArgument lists the names.
-absl::StatusOr<std::shared_ptr<const AssignmentStrategy>> MakeStrategy(std::string_view name);
-std::vector<std::string_view> StrategyNames();
+PARTI_EXPORT absl::StatusOr<std::shared_ptr<const AssignmentStrategy>> MakeStrategy(
+    std::string_view name);
+PARTI_EXPORT std::vector<std::string_view> StrategyNames();
 
 }  // namespace parti
 
