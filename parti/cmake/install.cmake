@@ -48,7 +48,7 @@ function(parti_install_kind target kind suffix)
           LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT library${suffix} ${excluded}
                   NAMELINK_COMPONENT development${suffix}
           ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} ${development})
-  install(EXPORT ${target} NAMESPACE parti:: FILE partiTargets.cmake DESTINATION ${PARTI_CMAKE_DIR}
+  install(EXPORT ${target} NAMESPACE parti:: FILE parti-${kind}-targets.cmake DESTINATION ${PARTI_CMAKE_DIR}
           ${development})
   install(FILES ${folder}/partiConfig.cmake ${PROJECT_BINARY_DIR}/cmake/partiConfigVersion.cmake
           DESTINATION ${PARTI_CMAKE_DIR} ${development})
@@ -71,7 +71,7 @@ if(TARGET parti-cli)
 endif()
 install(FILES ${PROJECT_SOURCE_DIR}/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documents)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/docs DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documents)
-#install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documents)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/examples DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documents)
 file(GLOB licence ${PROJECT_SOURCE_DIR}/LICENSE* ${PROJECT_SOURCE_DIR}/COPYING*)
 if(licence)
   install(FILES ${licence} DESTINATION ${CMAKE_INSTALL_DOCDIR} COMPONENT documents)
