@@ -63,6 +63,8 @@ absl::StatusOr<std::unique_ptr<Manager>> Manager::Create(ManagerOptions options)
   parts.hooks = std::move(options.hooks);
   parts.observer = std::move(options.observer);
   parts.logger = std::move(options.logger);
+  parts.metrics = std::move(options.metrics);
+  parts.group = options.config.prefix;
   return std::unique_ptr<Manager>(new Manager(std::make_unique<Impl>(std::move(parts))));
 }
 
@@ -94,6 +96,10 @@ bool Manager::is_leader() const { return impl_->runtime.board().leader(); }
 State Manager::state() const { return impl_->runtime.board().state(); }
 
 Assignment Manager::current_assignment() const { return impl_->runtime.board().assignment(); }
+
+WorkerHealth Manager::Health() const { return impl_->runtime.Health(); }
+
+WorkerStatus Manager::Status() const { return impl_->runtime.Status(); }
 
 bool Manager::WaitState(State state, std::chrono::milliseconds timeout) const {
   return impl_->runtime.board().WaitForState(state, timeout);

@@ -33,8 +33,10 @@
 #include "parti/export.h"
 #include "parti/hooks.h"
 #include "parti/logger.h"
+#include "parti/metrics.h"
 #include "parti/partition_source.h"
 #include "parti/state.h"
+#include "parti/status.h"
 #include "parti/strategy.h"
 
 namespace parti {
@@ -47,6 +49,7 @@ struct ManagerOptions {
   Hooks hooks;
   std::shared_ptr<OwnershipObserver> observer;  // optional
   std::shared_ptr<Logger> logger;               // optional: none is silent
+  std::shared_ptr<Metrics> metrics;             // optional
 };
 
 class PARTI_EXPORT Manager {
@@ -86,6 +89,10 @@ class PARTI_EXPORT Manager {
   bool is_leader() const;
   State state() const;
   Assignment current_assignment() const;
+
+  // For probes, and for whoever looks. Cheap; before Start and after Stop, too.
+  WorkerHealth Health() const;
+  WorkerStatus Status() const;
 
   // True when `state` was reached within `timeout`.
   bool WaitState(State state, std::chrono::milliseconds timeout) const;

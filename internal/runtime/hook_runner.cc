@@ -14,23 +14,30 @@ namespace parti::runtime {
 
 HookRunner::HookRunner(Hooks hooks, std::function<void()> on_thread_start,
                        std::function<void(core::Event)> post,
-                       std::function<void(const absl::Status&)> report)
+                       std::function<void(const absl::Status&)> report, const Recorder* recorder)
     : hooks_(std::move(hooks)),
       post_(std::move(post)),
       report_(std::move(report)),
+      recorder_(recorder),
       thread_(std::move(on_thread_start)) {}
 
 // Calls a hook. What it throws becomes an error, which is reported; what it returns is passed on.
 template <typename Call>
 absl::Status HookRunner::Guard(std::string_view hook, Call call) {
   std::string what;
+  const core::Nanos began = BootNow();
   try {
-    return call();
+    const absl::Status status = call();
+    recorder_->Observe(Metric::kHookSeconds, BootNow() - began, {hook});
+    if (!status.ok()) recorder_->Add(Metric::kHookFailures, {hook});
+    return status;
   } catch (const std::exception& exception) {
     what = exception.what();
   } catch (...) {
     what = "something that is no std::exception";
   }
+  recorder_->Observe(Metric::kHookSeconds, BootNow() - began, {hook});
+  recorder_->Add(Metric::kHookFailures, {hook});
   absl::Status status = absl::InternalError(fmt::format("hook {} threw: {}", hook, what));
   report_(status);
   RunOnError(status);
@@ -40,9 +47,13 @@ absl::Status HookRunner::Guard(std::string_view hook, Call call) {
 // on_error itself may throw; that goes to the log only.
 void HookRunner::RunOnError(const absl::Status& status) {
   if (!hooks_.on_error) return;
+  const core::Nanos began = BootNow();
   try {
     hooks_.on_error(status);
+    recorder_->Observe(Metric::kHookSeconds, BootNow() - began, {"on_error"});
   } catch (...) {
+    recorder_->Observe(Metric::kHookSeconds, BootNow() - began, {"on_error"});
+    recorder_->Add(Metric::kHookFailures, {"on_error"});
     report_(absl::InternalError("hook on_error threw"));
   }
 }

@@ -12,6 +12,7 @@
 
 #include "internal/core/effect.h"
 #include "internal/core/event.h"
+#include "internal/runtime/recorder.h"
 #include "internal/runtime/task_thread.h"
 #include "parti/hooks.h"
 
@@ -29,9 +30,10 @@ namespace parti::runtime {
 class HookRunner {
  public:
   // `post` takes the answers (ReleaseDone, LostDone, AcquireDone); `report` takes what hooks threw.
+  // `recorder` outlives this.
   HookRunner(Hooks hooks, std::function<void()> on_thread_start,
-             std::function<void(core::Event)> post,
-             std::function<void(const absl::Status&)> report);
+             std::function<void(core::Event)> post, std::function<void(const absl::Status&)> report,
+             const Recorder* recorder);
 
   void Release(core::RunRelease release);
   void Lost(core::RunLost lost);
@@ -44,6 +46,8 @@ class HookRunner {
   // See TaskThread::Finish.
   std::optional<std::string> Finish(core::Nanos deadline) { return thread_.Finish(deadline); }
 
+  TaskThread::Activity activity() const { return thread_.activity(); }
+
  private:
   template <typename Call>
   absl::Status Guard(std::string_view hook, Call call);
@@ -54,6 +58,7 @@ class HookRunner {
   const Hooks hooks_;
   const std::function<void(core::Event)> post_;
   const std::function<void(const absl::Status&)> report_;
+  const Recorder* const recorder_;
   std::mutex mutex_;
   std::set<OwnedPartition> awaited_;  // on_acquire was posted, has not begun and was not dropped
   TaskThread thread_;

@@ -25,7 +25,10 @@ const Kind* As(const Incoming& incoming) {
 }  // namespace
 
 Loop::Loop(core::Settings settings, KvFactory kv_factory, World world)
-    : settings_(std::move(settings)), kv_factory_(std::move(kv_factory)), world_(world) {}
+    : settings_(std::move(settings)),
+      kv_factory_(std::move(kv_factory)),
+      world_(world),
+      meter_(world.recorder) {}
 
 void Loop::Run() {
   if (Connect()) Work();
@@ -72,10 +75,11 @@ void Loop::Work() {
   for (const Incoming& incoming : std::exchange(before_start_, {})) Take(incoming);
   world_.planner->List();
   while (!stopped_) {
-    for (const Incoming& incoming :
-         world_.queue->Wait(std::min({worker_->NextDeadline(), stop_deadline_, list_again_at_}))) {
-      Take(incoming);
-    }
+    world_.board->SetBusy(false);
+    const std::vector<Incoming> arrived =
+        world_.queue->Wait(std::min({worker_->NextDeadline(), stop_deadline_, list_again_at_}));
+    world_.board->SetBusy(true);
+    for (const Incoming& incoming : arrived) Take(incoming);
     const core::Nanos now = BootNow();
     if (now >= worker_->NextDeadline()) Deliver(core::Tick{});
     if (now >= stop_deadline_) OnStopDeadline();
@@ -102,7 +106,14 @@ void Loop::Deliver(const core::Event& event) {
   if (std::holds_alternative<core::StopRequested>(event)) {
     stop_deadline_ = BootNow() + settings_.stop_timeout + kStopMargin;
   }
-  if (const auto* broken = std::get_if<core::WatchBroken>(&event)) LogBrokenWatch(broken->reason);
+  if (const auto* broken = std::get_if<core::WatchBroken>(&event)) {
+    meter_.Broke(broken->watch);
+    LogBrokenWatch(broken->reason);
+  }
+  if (const auto* answer = std::get_if<core::KvAnswer>(&event)) meter_.Answered(*answer);
+  if (const auto* changed = std::get_if<core::ConnectionChanged>(&event)) {
+    OnConnection(changed->connected);
+  }
   if (std::holds_alternative<core::PartitionsFailed>(event)) OnListingFailed();
   if (std::holds_alternative<core::PartitionsListed>(event)) list_backoff_ = 0;
 
@@ -111,6 +122,16 @@ void Loop::Deliver(const core::Event& event) {
   for (const core::Effect& effect : effects_) {
     std::visit([this](const auto& one) { Do(one); }, effect);
   }
+}
+
+void Loop::OnConnection(bool connected) {
+  world_.board->SetConnected(connected, "", "");
+  world_.recorder->Set(Metric::kConnected, connected ? 1 : 0);
+}
+
+void Loop::SetOwned() {
+  world_.board->SetOwned(world_.ownership->size());
+  world_.recorder->Set(Metric::kPartitionsOwned, static_cast<double>(world_.ownership->size()));
 }
 
 // A watch that can't be opened is tried again for ever: seldom enough to read, often enough to see.
@@ -152,6 +173,10 @@ void Loop::End() {
     Do(core::StateChanged{state, State::kShutdown});
   }
   Observe([](OwnershipObserver& observer) { observer.OnStopped(BootNow()); });
+  for (const Metric gauge : {Metric::kConnected, Metric::kLeader, Metric::kPartitionsOwned}) {
+    world_.recorder->Set(gauge, 0);
+  }
+  world_.board->SetBusy(false);
   world_.board->SetEnded();
 }
 

@@ -19,8 +19,10 @@
 #include "internal/runtime/environment.h"
 #include "internal/runtime/event_queue.h"
 #include "internal/runtime/hook_runner.h"
+#include "internal/runtime/kv_meter.h"
 #include "internal/runtime/ownership.h"
 #include "internal/runtime/planner.h"
+#include "internal/runtime/recorder.h"
 #include "internal/runtime/status_board.h"
 #include "parti/hooks.h"
 #include "parti/logger.h"
@@ -44,6 +46,7 @@ class Loop {
     StatusBoard* board;
     OwnershipObserver* observer;
     Logger* logger;
+    const Recorder* recorder;
     // Between tries to list the partitions after a failure: doubling from the one to the other.
     core::Nanos list_backoff_min = 200 * core::kMillisecond;
     core::Nanos list_backoff_max = 30 * core::kSecond;
@@ -61,6 +64,8 @@ class Loop {
   void Deliver(const core::Event& event);
   void OnStopDeadline();
   void OnListingFailed();
+  void OnConnection(bool connected);
+  void SetOwned();
   void LogBrokenWatch(const std::string& reason);
   void End();
 
@@ -97,6 +102,7 @@ class Loop {
   const KvFactory kv_factory_;
   const World world_;
   RealEnvironment environment_;
+  KvMeter meter_;
   std::unique_ptr<kv::Kv> kv_;
   std::unique_ptr<core::Worker> worker_;
   std::vector<core::Effect> effects_;

@@ -10,12 +10,57 @@
 #include "internal/runtime/unshared.h"
 
 namespace parti::runtime {
+namespace {
 
-void Loop::Do(const core::KvGet& get) { kv_->Get(get); }
-void Loop::Do(const core::KvPut& put) { kv_->Put(put); }
-void Loop::Do(const core::KvInfo& info) { kv_->Info(info); }
-void Loop::Do(const core::OpenWatch& open) { kv_->Open(open); }
-void Loop::Do(const core::CloseWatch& close) { kv_->Close(close); }
+std::string_view SeverityLabel(core::Severity severity) {
+  switch (severity) {
+    case core::Severity::kInfo:
+    case core::Severity::kWarning:
+      return "warning";
+    case core::Severity::kError:
+      return "error";
+    case core::Severity::kFatal:
+      return "fatal";
+  }
+  return "fatal";
+}
+
+std::string_view ElectionLabel(core::ElectionNote::Kind kind) {
+  switch (kind) {
+    case core::ElectionNote::Kind::kChallenged:
+      return "challenged";
+    case core::ElectionNote::Kind::kWon:
+      return "won";
+    case core::ElectionNote::Kind::kLost:
+      return "lost";
+    case core::ElectionNote::Kind::kDeposed:
+      return "deposed";
+  }
+  return "deposed";
+}
+
+}  // namespace
+
+void Loop::Do(const core::KvGet& get) {
+  meter_.Sent(get);
+  kv_->Get(get);
+}
+void Loop::Do(const core::KvPut& put) {
+  meter_.Sent(put);
+  kv_->Put(put);
+}
+void Loop::Do(const core::KvInfo& info) {
+  meter_.Sent(info);
+  kv_->Info(info);
+}
+void Loop::Do(const core::OpenWatch& open) {
+  meter_.Opened(open);
+  kv_->Open(open);
+}
+void Loop::Do(const core::CloseWatch& close) {
+  meter_.Closed(close.watch);
+  kv_->Close(close);
+}
 
 void Loop::Do(const core::LifeBegan& began) {
   world_.ownership->BeginLife();
@@ -23,6 +68,7 @@ void Loop::Do(const core::LifeBegan& began) {
     observer.OnStarted(BootNow(), began.worker, began.incarnation);
   });
   world_.board->BeginLife({began.worker, began.incarnation});
+  world_.recorder->Add(Metric::kLives);
   Log(LogLevel::kInfo,
       fmt::format("joined as {} (incarnation {})", began.worker, began.incarnation));
 }
@@ -30,13 +76,19 @@ void Loop::Do(const core::LifeBegan& began) {
 void Loop::Do(const core::LeaseUntil& lease) {
   Observe([&](OwnershipObserver& observer) { observer.OnLease(BootNow(), lease.until); });
   world_.ownership->ExtendLease(lease.until);
+  world_.board->SetLease(lease.until);
 }
 
 void Loop::Do(const core::Claim& claim) {
   Observe([&](OwnershipObserver& observer) {
     observer.OnAcquired(BootNow(), claim.epoch, claim.version, claim.partitions);
   });
+  const std::size_t before = world_.ownership->size();
   world_.ownership->Claim(claim.partitions);
+  // Those that were claimed already got new tokens only.
+  world_.recorder->Add(Metric::kPartitionsAcquired, {},
+                       static_cast<double>(world_.ownership->size() - before));
+  SetOwned();
   Log(LogLevel::kDebug, fmt::format("claims {} more (epoch {}, version {})",
                                     claim.partitions.size(), claim.epoch, claim.version));
 }
@@ -48,6 +100,7 @@ void Loop::Do(const core::Unclaim& unclaim) {
   } else {
     world_.ownership->Unclaim(unclaim.partitions);
   }
+  SetOwned();
 }
 
 void Loop::Do(const core::RunRelease& release) { world_.hooks->Release(release); }
@@ -62,6 +115,8 @@ void Loop::Do(const core::Released& released) {
       observer.OnReleased(BootNow(), released.partitions);
     }
   });
+  world_.recorder->Add(released.lost ? Metric::kPartitionsLost : Metric::kPartitionsReleased, {},
+                       static_cast<double>(released.partitions.size()));
   Log(released.lost ? LogLevel::kWarning : LogLevel::kDebug,
       fmt::format("{} {} partitions", released.lost ? "lost" : "released",
                   released.partitions.size()));
@@ -82,6 +137,8 @@ void Loop::Do(const core::StateChanged& changed) {
   Log(LogLevel::kInfo,
       fmt::format("state {} → {}", StateName(changed.from), StateName(changed.to)));
   world_.board->SetState(changed.to);
+  world_.recorder->Set(Metric::kState, 0, {StateName(changed.from)});
+  world_.recorder->Set(Metric::kState, 1, {StateName(changed.to)});
   world_.hooks->StateChanged(changed.from, changed.to);
 }
 
@@ -91,7 +148,8 @@ void Loop::Do(const core::LeadershipChanged& changed) {
   });
   Log(LogLevel::kInfo, fmt::format("{} leadership (epoch {})",
                                    changed.gained ? "gained" : "gave up", changed.epoch));
-  world_.board->SetLeader(changed.gained);
+  world_.board->SetLeader(changed.gained, changed.epoch);
+  world_.recorder->Set(Metric::kLeader, changed.gained ? 1 : 0);
   world_.hooks->LeadershipChanged(changed.gained, changed.epoch);
 }
 
@@ -101,6 +159,8 @@ void Loop::Do(const core::Report& report) {
   if (report.severity == core::Severity::kWarning) level = LogLevel::kWarning;
   Log(level, std::string(report.status.message()));
   if (report.severity == core::Severity::kInfo) return;
+  world_.board->SetError(std::string(report.status.message()));
+  world_.recorder->Add(Metric::kReports, {SeverityLabel(report.severity)});
   if (report.severity == core::Severity::kFatal) world_.board->SetFatal(Unshared(report.status));
   world_.hooks->Error(Unshared(report.status));
 }
@@ -111,12 +171,33 @@ void Loop::Do(const core::RebalanceNote& note) {
       fmt::format("rebalance {} ({}): {} of {} partitions move, {} workers (epoch {}, version {})",
                   planned ? "planned" : "settled", note.cause, note.moved, note.partitions,
                   note.workers, note.epoch, note.version));
+  if (planned) {
+    world_.recorder->Add(Metric::kRebalances, {core::RebalanceCauseName(note.reason)});
+    world_.recorder->Add(Metric::kPartitionsMoved, {}, note.moved);
+    world_.recorder->Observe(Metric::kDetectionSeconds, note.detection);
+  } else if (note.settle > 0) {
+    world_.recorder->Observe(Metric::kSettleSeconds, note.settle);
+  }
 }
 
-void Loop::Do(const core::HeartbeatNote&) {}
-void Loop::Do(const core::ElectionNote&) {}
-void Loop::Do(const core::EvictionNote&) {}
-void Loop::Do(const core::MalformedNote&) {}
+void Loop::Do(const core::HeartbeatNote& note) {
+  world_.recorder->Add(Metric::kHeartbeats, {note.ok ? "ok" : "failed"});
+  if (!note.ok) return;
+  world_.recorder->Observe(Metric::kHeartbeatSeconds, note.round_trip);
+  world_.recorder->Observe(Metric::kLeaseMarginSeconds, note.margin_left);
+}
+
+void Loop::Do(const core::ElectionNote& note) {
+  world_.recorder->Add(Metric::kElections, {ElectionLabel(note.kind)});
+}
+
+void Loop::Do(const core::EvictionNote& note) {
+  world_.recorder->Add(Metric::kEvictions, {core::EvictionReasonName(note.reason)});
+}
+
+void Loop::Do(const core::MalformedNote& note) {
+  world_.recorder->Add(Metric::kMalformedValues, {wire::BucketName(note.bucket)});
+}
 
 void Loop::Do(const core::RunStrategy& run) { world_.planner->Plan(run); }
 

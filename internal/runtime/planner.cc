@@ -5,6 +5,7 @@
 #include <exception>
 #include <utility>
 
+#include "internal/runtime/clock.h"
 #include "internal/runtime/unshared.h"
 
 namespace parti::runtime {
@@ -26,10 +27,12 @@ auto Guard(std::string_view what, Call call) -> decltype(call()) {
 
 Planner::Planner(std::shared_ptr<PartitionSource> source,
                  std::shared_ptr<const AssignmentStrategy> strategy,
-                 std::function<void()> on_thread_start, std::function<void(core::Event)> post)
+                 std::function<void()> on_thread_start, std::function<void(core::Event)> post,
+                 const Recorder* recorder)
     : source_(std::move(source)),
       strategy_(std::move(strategy)),
       post_(std::move(post)),
+      recorder_(recorder),
       thread_(std::move(on_thread_start)) {}
 
 void Planner::List() {
@@ -52,6 +55,7 @@ core::Event Planner::ListNow() {
       Guard("PartitionSource::List", [this] { return source_->List(); });
   absl::Status status = listed.status();
   if (status.ok()) status = Validate(*listed);
+  recorder_->Add(Metric::kListings, {status.ok() ? "ok" : "error"});
   if (!status.ok()) {
     return core::PartitionsFailed{absl::Status(
         status.code(),
@@ -64,11 +68,13 @@ core::Event Planner::ListNow() {
 absl::StatusOr<std::vector<std::int32_t>> Planner::PlanNow(const core::PlanInput& input) const {
   const std::vector<Partition>& partitions = *input.partitions;
   const std::string name = fmt::format("strategy {}", strategy_->name());
+  const core::Nanos began = BootNow();
   absl::StatusOr<std::vector<std::int32_t>> owners = Guard(name, [&] {
     return strategy_->Assign({.workers = input.workers,
                               .partitions = partitions,
                               .previous_owner = input.previous_owner});
   });
+  recorder_->Observe(Metric::kStrategySeconds, BootNow() - began);
   if (!owners.ok()) return Unshared(owners.status());
   if (owners->size() != partitions.size()) {
     return absl::InvalidArgumentError(

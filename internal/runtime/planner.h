@@ -11,6 +11,7 @@
 
 #include "internal/core/effect.h"
 #include "internal/core/event.h"
+#include "internal/runtime/recorder.h"
 #include "internal/runtime/task_thread.h"
 #include "parti/partition_source.h"
 #include "parti/strategy.h"
@@ -23,7 +24,7 @@ class Planner {
   // `post` takes the answers: PartitionsListed or PartitionsFailed, and StrategyDone.
   Planner(std::shared_ptr<PartitionSource> source,
           std::shared_ptr<const AssignmentStrategy> strategy, std::function<void()> on_thread_start,
-          std::function<void(core::Event)> post);
+          std::function<void(core::Event)> post, const Recorder* recorder);
 
   // Lists the partitions, after this call began. Calls that come before that are one.
   void List();
@@ -40,6 +41,7 @@ class Planner {
   const std::shared_ptr<PartitionSource> source_;
   const std::shared_ptr<const AssignmentStrategy> strategy_;
   const std::function<void(core::Event)> post_;
+  const Recorder* const recorder_;
   std::atomic<bool> list_posted_{false};  // and not begun yet
   TaskThread thread_;
 };

@@ -20,17 +20,20 @@ thread_local const Runtime* inside = nullptr;
 
 Runtime::Runtime(RuntimeOptions options)
     : options_(std::move(options)),
+      recorder_(options_.metrics.get()),
       hooks_(
           options_.hooks, [this] { inside = this; },
           [this](core::Event event) { queue_.Push(std::move(event)); },
           [this](const absl::Status& status) {
+            board_.SetError(std::string(status.message()));
             if (options_.logger) {
               options_.logger->Log(LogLevel::kError, std::string(status.message()));
             }
-          }),
+          },
+          &recorder_),
       planner_(
           options_.source, options_.strategy, [this] { inside = this; },
-          [this](core::Event event) { queue_.Push(std::move(event)); }),
+          [this](core::Event event) { queue_.Push(std::move(event)); }, &recorder_),
       loop_(options_.settings, options_.kv_factory,
             {.queue = &queue_,
              .ownership = &ownership_,
@@ -39,6 +42,7 @@ Runtime::Runtime(RuntimeOptions options)
              .board = &board_,
              .observer = options_.observer.get(),
              .logger = options_.logger.get(),
+             .recorder = &recorder_,
              .list_backoff_min = options_.list_backoff_min,
              .list_backoff_max = options_.list_backoff_max}) {}
 
@@ -53,6 +57,7 @@ absl::Status Runtime::Start(std::chrono::milliseconds timeout) {
     }
     if (board_.stopping()) return absl::CancelledError("Stop was called before Start");
     launched_ = true;
+    board_.SetStarted();
     loop_thread_ = std::thread([this] {
       inside = this;
       loop_.Run();
@@ -89,6 +94,28 @@ absl::Status Runtime::FinishTasks() {
       fmt::format("{} has not returned within stop_timeout ({} ms); the worker owns nothing and no "
                   "further hook begins, but what this one uses must stay alive until it returns",
                   hook ? *hook : *task, options_.settings.stop_timeout / core::kMillisecond));
+}
+
+WorkerStatus Runtime::Status() const {
+  WorkerStatus status;
+  status.group = options_.group;
+  status.identity = options_.settings.identity;
+  status.mode = options_.settings.mode == wire::Mode::kFast ? Mode::kFast : Mode::kExclusive;
+  board_.Fill(&status);
+  const TaskThread::Activity hooks = hooks_.activity();
+  status.hook = hooks.running;
+  if (!hooks.running.empty()) {
+    status.hook_running = std::chrono::milliseconds((BootNow() - hooks.since) / core::kMillisecond);
+  }
+  status.hooks_waiting = hooks.waiting;
+  return status;
+}
+
+WorkerHealth Runtime::Health() const {
+  HealthFacts facts;
+  facts.lease = options_.settings.lease;
+  board_.Fill(&facts);
+  return JudgeHealth(Status(), facts);
 }
 
 void Runtime::RefreshPartitions() {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <thread>
 
@@ -16,7 +17,10 @@
 #include "internal/runtime/loop.h"
 #include "internal/runtime/ownership.h"
 #include "internal/runtime/planner.h"
+#include "internal/runtime/recorder.h"
 #include "internal/runtime/status_board.h"
+#include "parti/metrics.h"
+#include "parti/status.h"
 
 namespace parti::runtime {
 
@@ -30,6 +34,8 @@ struct RuntimeOptions {
   Hooks hooks;
   std::shared_ptr<OwnershipObserver> observer;  // may be null
   std::shared_ptr<Logger> logger;               // may be null
+  std::shared_ptr<Metrics> metrics;             // may be null
+  std::string group;                            // for Status
 };
 
 // Thread safety and meaning: as Manager's methods of the same name.
@@ -47,6 +53,9 @@ class Runtime {
   void RefreshPartitions();
   void TriggerRebalance();
 
+  WorkerStatus Status() const;
+  WorkerHealth Health() const;
+
   const Ownership& ownership() const { return ownership_; }
   const StatusBoard& board() const { return board_; }
 
@@ -55,6 +64,7 @@ class Runtime {
 
   const RuntimeOptions options_;
   // In this order: each part is used by those below it.
+  const Recorder recorder_;
   EventQueue queue_;
   StatusBoard board_;
   Ownership ownership_;

@@ -3,6 +3,7 @@
 #define PARTI_INTERNAL_RUNTIME_STATUS_BOARD_H_
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -10,10 +11,15 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "absl/status/status.h"
+#include "internal/core/time.h"
+#include "internal/runtime/clock.h"
+#include "internal/runtime/health.h"
 #include "parti/assignment.h"
 #include "parti/state.h"
+#include "parti/status.h"
 
 namespace parti::runtime {
 
@@ -28,10 +34,15 @@ class StatusBoard {
   // --- Written by the loop, and by Stop ---
   void BeginLife(Life life);
   void SetState(State state);
-  void SetLeader(bool leader);
+  void SetLeader(bool leader, std::uint64_t epoch);
   void SetAssignment(Assignment assignment);
   // Why the worker can't go on. The first one counts.
   void SetFatal(absl::Status status);
+  void SetError(std::string_view message);  // a warning or an error, for people
+  void SetConnected(bool connected, std::string server, std::string version);
+  void SetLease(core::Nanos until);  // CLOCK_BOOTTIME; 0: none runs
+  void SetOwned(std::size_t partitions);
+  void SetStarted();
   bool SetStopping();  // true the first time
   // The loop has ended: nothing changes any more.
   void SetEnded();
@@ -43,6 +54,13 @@ class StatusBoard {
   bool stopping() const;
   Assignment assignment() const;
   absl::Status fatal() const;
+
+  // Lock-free: the loop takes up events, or waits for some.
+  void SetBusy(bool busy) { busy_since_.store(busy ? BootNow() : 0, std::memory_order_relaxed); }
+
+  // What the board knows of these, as of now.
+  void Fill(WorkerStatus* status) const;
+  void Fill(HealthFacts* facts) const;
 
   // OK once a life began; else why there is none: the fatal reason, Cancelled when stopping, or
   // DeadlineExceeded.
@@ -58,9 +76,23 @@ class StatusBoard {
   mutable std::condition_variable changed_;
   Life life_;
   bool began_ = false;
+  std::uint64_t lives_ = 0;
   State state_ = State::kInit;
   std::array<std::uint64_t, kStates> entered_{};  // how often
+  core::Nanos state_since_ = BootNow();
   bool leader_ = false;
+  std::uint64_t epoch_ = 0;
+  core::Nanos lease_until_ = 0;
+  std::size_t owned_ = 0;
+  bool connected_ = false;
+  core::Nanos connection_since_ = 0;
+  std::string server_;
+  std::string server_version_;
+  std::uint64_t errors_ = 0;
+  std::string last_error_;
+  core::Nanos last_error_at_ = 0;
+  std::atomic<core::Nanos> busy_since_{0};
+  bool started_ = false;
   bool stopping_ = false;
   bool ended_ = false;
   Assignment assignment_;

@@ -55,6 +55,11 @@ std::optional<std::string> TaskThread::Finish(core::Nanos deadline) {
   return running_;
 }
 
+TaskThread::Activity TaskThread::activity() const {
+  const std::lock_guard lock(mutex_);
+  return {running_.value_or(""), running_ ? running_since_ : 0, tasks_.size()};
+}
+
 void TaskThread::Run() {
   if (on_thread_start_) on_thread_start_();
   std::unique_lock lock(mutex_);
@@ -64,6 +69,7 @@ void TaskThread::Run() {
     Task task = std::move(tasks_.front());
     tasks_.pop_front();
     running_ = std::move(task.name);
+    running_since_ = BootNow();
     lock.unlock();
     task.run();
     // What the task captured is released before it counts as over.

@@ -4,6 +4,7 @@
 #define PARTI_INTERNAL_RUNTIME_TASK_THREAD_H_
 
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
@@ -46,15 +47,23 @@ class TaskThread {
   // is returned. May be called again, to wait longer.
   std::optional<std::string> Finish(core::Nanos deadline);
 
+  struct Activity {
+    std::string running;      // its name; empty: none
+    core::Nanos since = 0;    // when that began
+    std::size_t waiting = 0;  // how many tasks have not begun
+  };
+  Activity activity() const;
+
  private:
   void Insert(std::deque<Task>::iterator before, Task task);
   void Run();
 
   const std::function<void()> on_thread_start_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<Task> tasks_;
   std::optional<std::string> running_;
+  core::Nanos running_since_ = 0;
   bool finishing_ = false;
   std::thread thread_;
 };
