@@ -16,9 +16,11 @@ class Manager::Impl {
 
 namespace {
 
-runtime::KvFactory NatsFactory(const Config& config, const std::string& url) {
+runtime::KvFactory NatsFactory(const Config& config, const ConnectionOptions& nats,
+                               const std::string& identity) {
   kv::NatsKvOptions options;
-  options.url = url;
+  options.nats = nats;
+  if (nats.name.empty()) options.nats.name = "parti " + identity;
   options.prefix = config.prefix;
   options.replicas = config.replicas;
   options.storage = config.storage;
@@ -33,10 +35,8 @@ runtime::KvFactory NatsFactory(const Config& config, const std::string& url) {
 
 absl::Status Check(const ManagerOptions& options) {
   if (absl::Status status = options.config.Validate(); !status.ok()) return status;
-  if (options.url.empty()) {
-    return absl::InvalidArgumentError(
-        "ManagerOptions::url is empty; give the address of a NATS server, such as "
-        "nats://127.0.0.1:4222");
+  if (absl::Status status = options.nats.Validate(); !status.ok()) {
+    return absl::InvalidArgumentError("ManagerOptions::nats: " + std::string(status.message()));
   }
   if (options.source == nullptr) {
     return absl::InvalidArgumentError(
@@ -57,7 +57,7 @@ absl::StatusOr<std::unique_ptr<Manager>> Manager::Create(ManagerOptions options)
   parts.settings = runtime::CoreSettings(options.config);
   parts.list_backoff_min = options.config.list_backoff_min.count() * core::kMillisecond;
   parts.list_backoff_max = options.config.list_backoff_max.count() * core::kMillisecond;
-  parts.kv_factory = NatsFactory(options.config, options.url);
+  parts.kv_factory = NatsFactory(options.config, options.nats, parts.settings.identity);
   parts.source = std::move(options.source);
   parts.strategy = std::move(options.strategy);
   parts.hooks = std::move(options.hooks);

@@ -5,7 +5,7 @@
 //   parti::Hooks hooks;
 //   hooks.on_acquire = [](const parti::OwnedPartition& p) { …; return absl::OkStatus(); };
 //   hooks.on_release = [](auto partitions, auto bound) { … };
-//   parti::ManagerOptions options{.config = config, .url = "nats://127.0.0.1:4222"};
+//   parti::ManagerOptions options{.config = config, .nats = {.url = "nats://127.0.0.1:4222"}};
 //   options.source = std::make_shared<parti::StaticPartitionSource>(partitions);
 //   options.strategy = parti::MakeConsistentHash();
 //   options.hooks = hooks;
@@ -30,6 +30,7 @@
 #include "absl/status/statusor.h"
 #include "parti/assignment.h"
 #include "parti/config.h"
+#include "parti/connection.h"
 #include "parti/export.h"
 #include "parti/hooks.h"
 #include "parti/logger.h"
@@ -43,7 +44,7 @@ namespace parti {
 
 struct ManagerOptions {
   Config config;
-  std::string url = "nats://127.0.0.1:4222";           // comma-separated: any of them
+  ConnectionOptions nats = {};                         // the server, and who we are to it
   std::shared_ptr<PartitionSource> source;             // required
   std::shared_ptr<const AssignmentStrategy> strategy;  // required
   Hooks hooks;

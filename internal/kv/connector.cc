@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "internal/kv/server_version.h"
+#include "internal/kv/urls.h"
 
 namespace parti::kv {
 namespace {
@@ -23,22 +24,9 @@ constexpr milliseconds kVersionTimeout(1'500);
 
 }  // namespace
 
-std::vector<std::string> SplitUrls(std::string_view urls) {
-  std::vector<std::string> split;
-  std::string url;
-  for (const char c : std::string(urls) + ",") {
-    if (c == ' ' || c == '\t') continue;
-    if (c != ',') {
-      url += c;
-    } else if (!url.empty()) {
-      split.push_back(std::exchange(url, {}));
-    }
-  }
-  return split;
-}
-
 Connector::Connector(Options options, Requests* requests, Callbacks callbacks)
     : options_(std::move(options)),
+      urls_(SplitUrls(options_.nats.url)),
       requests_(requests),
       callbacks_(std::move(callbacks)),
       random_(std::random_device{}()) {}
@@ -82,7 +70,7 @@ absl::Status Connector::WaitReady(milliseconds timeout) {
   if (stopping_) return absl::CancelledError("the connection to NATS is being shut down");
   if (!problem_.ok()) return problem_;
   return absl::UnavailableError(fmt::format("no answer from NATS at {} within {} ms",
-                                            AddressOf(options_.urls.front()), timeout.count()));
+                                            AddressOf(urls_.front()), timeout.count()));
 }
 
 void Connector::BeginStop() {
@@ -113,8 +101,8 @@ std::shared_ptr<Session> Connector::Connect() {
     const std::lock_guard lock(mutex_);
     if (stopping_) return nullptr;
   }
-  const std::string& url = options_.urls[next_url_++ % options_.urls.size()];
-  absl::StatusOr<std::shared_ptr<Session>> session = Session::Connect(url, handler_);
+  const std::string& url = urls_[next_url_++ % urls_.size()];
+  absl::StatusOr<std::shared_ptr<Session>> session = Session::Connect(options_.nats, url, handler_);
   if (!session.ok()) {
     Report(session.status());
     if (session.status().code() != absl::StatusCode::kUnavailable) Pause(kPermanentBackoff);

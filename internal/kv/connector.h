@@ -21,16 +21,14 @@
 #include "internal/kv/buckets.h"
 #include "internal/kv/requests.h"
 #include "internal/kv/session.h"
+#include "parti/connection.h"
 
 namespace parti::kv {
-
-// Comma-separated URLs, without spaces and empty ones.
-std::vector<std::string> SplitUrls(std::string_view urls);
 
 class Connector {
  public:
   struct Options {
-    std::vector<std::string> urls;  // at least one
+    ConnectionOptions nats;  // valid
     std::vector<BucketSpec> buckets;
   };
   // Called without locks held, from the connector's thread (on_error: from any).
@@ -77,6 +75,7 @@ class Connector {
   bool Over() const { return stopping_ || (session_ != 0 && lost_session_ >= session_); }
 
   const Options options_;
+  const std::vector<std::string> urls_;  // at least one
   Requests* const requests_;
   const Callbacks callbacks_;
   std::weak_ptr<SessionHandler> handler_;

@@ -94,9 +94,7 @@ KvAnswer InvalidKey(core::RequestId request, std::string_view key) {
 }
 
 absl::Status Check(const NatsKvOptions& options) {
-  if (SplitUrls(options.url).empty()) {
-    return absl::InvalidArgumentError("the NATS URL is empty; give one like nats://127.0.0.1:4222");
-  }
+  if (absl::Status status = options.nats.Validate(); !status.ok()) return status;
   if (options.prefix.empty() || !IsValidKey(options.prefix) ||
       options.prefix.find('.') != std::string::npos) {
     return absl::InvalidArgumentError(fmt::format(
@@ -172,7 +170,7 @@ NatsKv::Impl::Impl(const NatsKvOptions& options, Sink sink)
       gate_(std::move(sink)),
       requests_(&timers_, [this](std::uint64_t session) { OnSessionLost(session); }),
       watches_(options.prefix, &timers_, &requests_, WatchCallbacks()),
-      connector_({.urls = SplitUrls(options.url),
+      connector_({.nats = options.nats,
                   .buckets = BucketSpecs(options.prefix, options.replicas, options.storage,
                                          options.heartbeat_ttl)},
                  &requests_, ConnectorCallbacks()) {}

@@ -1,7 +1,7 @@
 // kv::Kv on a NATS server with JetStream.
 //
 //   kv::NatsKvOptions options;
-//   options.url = "nats://127.0.0.1:4222";
+//   options.nats.url = "nats://127.0.0.1:4222";
 //   auto kv = kv::NatsKv::Create(options, [&](core::Event event) { queue.Push(event); });
 //   absl::Status ready = (*kv)->WaitReady(std::chrono::seconds(3));   // if one cares to wait
 //
@@ -29,6 +29,7 @@
 #include "internal/core/time.h"
 #include "internal/kv/kv.h"
 #include "parti/config.h"
+#include "parti/connection.h"
 
 namespace parti::kv {
 
@@ -39,8 +40,8 @@ namespace parti::kv {
 using ErrorSink = std::function<void(const absl::Status&)>;
 
 struct NatsKvOptions {
-  std::string url = "nats://127.0.0.1:4222";  // comma-separated: any of them
-  std::string prefix = "parti";               // buckets <prefix>-stableid and so on
+  ConnectionOptions nats = {};
+  std::string prefix = "parti";  // buckets <prefix>-stableid and so on
   int replicas = 1;
   Storage storage = Storage::kFile;
   // Heartbeats are kept 10 times as long, for garbage collection only.

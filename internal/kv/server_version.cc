@@ -12,6 +12,8 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "internal/kv/urls.h"
+
 namespace parti::kv {
 namespace {
 
@@ -86,11 +88,9 @@ absl::StatusOr<ServerVersion> ReadGreeting(std::string_view line) {
 absl::StatusOr<ServerVersion> AskServerVersion(const std::string& address,
                                                std::chrono::milliseconds timeout) {
   const Clock::time_point deadline = Clock::now() + timeout;
-  const std::size_t colon = address.rfind(':');
-  const bool has_port = colon != std::string::npos && address.find(']', colon) == std::string::npos;
-  std::string host = address.substr(0, has_port ? colon : std::string::npos);
-  const std::string port = has_port ? address.substr(colon + 1) : "4222";
-  if (host.size() > 2 && host.front() == '[') host = host.substr(1, host.size() - 2);
+  const std::string host = HostOf(address);
+  const std::string given_port = PortOf(address);
+  const std::string port = given_port.empty() ? "4222" : given_port;
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;

@@ -8,6 +8,10 @@
 #include <map>
 #include <utility>
 
+#include "internal/kv/jetstream.h"
+#include "internal/kv/nats_options.h"
+#include "internal/kv/urls.h"
+
 namespace parti::kv {
 namespace {
 
@@ -26,29 +30,7 @@ constexpr std::chrono::seconds kRetirement(10);
 
 std::string_view View(const char* text) { return text == nullptr ? std::string_view() : text; }
 
-absl::Status ConnectError(const std::string& address, natsStatus status) {
-  const std::string text =
-      fmt::format("can't connect to NATS at {}: {}", address, natsStatus_GetText(status));
-  switch (status) {
-    case NATS_CONNECTION_AUTH_FAILED:
-    case NATS_NOT_PERMITTED:
-      return absl::UnauthenticatedError(text + "; check the user and password in the URL");
-    case NATS_ADDRESS_MISSING:
-    case NATS_INVALID_ARG:
-      return absl::InvalidArgumentError(text + "; a URL looks like nats://host:4222");
-    default:
-      return absl::UnavailableError(text);
-  }
-}
-
 }  // namespace
-
-std::string AddressOf(const std::string& url) {
-  const std::size_t scheme = url.find("://");
-  std::string address = scheme == std::string::npos ? url : url.substr(scheme + 3);
-  const std::size_t at = address.rfind('@');
-  return at == std::string::npos ? address : address.substr(at + 1);
-}
 
 std::string_view Message::subject() const { return View(natsMsg_GetSubject(message_)); }
 
@@ -151,7 +133,8 @@ void Session::OnError(natsConnection* connection, natsSubscription*, natsStatus 
 Session::Session(std::uint64_t id, std::string address, std::shared_ptr<Callbacks> callbacks)
     : id_(id), address_(std::move(address)), callbacks_(std::move(callbacks)) {}
 
-absl::StatusOr<std::shared_ptr<Session>> Session::Connect(const std::string& url,
+absl::StatusOr<std::shared_ptr<Session>> Session::Connect(const ConnectionOptions& connection,
+                                                          const std::string& url,
                                                           std::weak_ptr<SessionHandler> handler) {
   static std::uint64_t next_id = 1;
   auto callbacks = std::make_shared<Callbacks>();
@@ -163,14 +146,12 @@ absl::StatusOr<std::shared_ptr<Session>> Session::Connect(const std::string& url
     Callbacks::Table()[id] = callbacks;
   }
   std::shared_ptr<Session> session(new Session(id, AddressOf(url), std::move(callbacks)));
-  if (absl::Status status = session->Open(url); !status.ok()) return status;
+  if (absl::Status status = session->Open(connection, url); !status.ok()) return status;
   return session;
 }
 
-natsStatus Session::SetOptions(natsOptions* options, const std::string& url, void* closure) {
+natsStatus Session::SetBehaviour(natsOptions* options, void* closure) {
   const natsStatus results[] = {
-      natsOptions_SetURL(options, url.c_str()),
-      natsOptions_SetName(options, "parti"),
       natsOptions_SetTimeout(options, kConnectTimeoutMs),
       natsOptions_SetWriteDeadline(options, kWriteDeadlineMs),
       natsOptions_SetPingInterval(options, kPingIntervalMs),
@@ -188,18 +169,25 @@ natsStatus Session::SetOptions(natsOptions* options, const std::string& url, voi
   return NATS_OK;
 }
 
-absl::Status Session::Open(const std::string& url) {
-  natsOptions* options = nullptr;
-  natsStatus status = natsOptions_Create(&options);
-  if (status == NATS_OK) status = SetOptions(options, url, Callbacks::Closure(id_));
-  if (status == NATS_OK) status = natsConnection_Connect(&connection_, options);
-  natsOptions_Destroy(options);
-  if (status != NATS_OK) return ConnectError(address_, status);
+absl::Status Session::Open(const ConnectionOptions& connection, const std::string& url) {
+  const auto failed = [&](natsStatus status) {
+    const char* const detail = nats_GetLastError(nullptr);
+    return ConnectError(connection, url, status, detail == nullptr ? "" : detail);
+  };
+  natsOptions* created = nullptr;
+  if (const natsStatus status = natsOptions_Create(&created); status != NATS_OK) {
+    return failed(status);
+  }
+  const std::unique_ptr<natsOptions, void (*)(natsOptions*)> options(created, &natsOptions_Destroy);
+  if (absl::Status status = SetNatsOptions(connection, url, created); !status.ok()) return status;
+  natsStatus status = SetBehaviour(created, Callbacks::Closure(id_));
+  if (status == NATS_OK) status = natsConnection_Connect(&connection_, created);
+  if (status != NATS_OK) return failed(status);
   max_payload_ = static_cast<std::size_t>(natsConnection_GetMaxPayload(connection_));
-  natsInbox* inbox = nullptr;
-  if (status = natsInbox_Create(&inbox); status != NATS_OK) return ConnectError(address_, status);
-  inbox_ = inbox;
-  natsInbox_Destroy(inbox);
+  natsInbox* unique = nullptr;
+  if (status = natsInbox_Create(&unique); status != NATS_OK) return failed(status);
+  inbox_ = fmt::format("{}.{}", connection.inbox_prefix, LastToken(unique));
+  natsInbox_Destroy(unique);
   return absl::OkStatus();
 }
 

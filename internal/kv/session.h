@@ -20,6 +20,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "parti/connection.h"
 
 namespace parti::kv {
 
@@ -48,9 +49,6 @@ struct OutgoingMessage {
   std::string data = {};
 };
 
-// "nats://user:secret@host:1" -> "host:1"
-std::string AddressOf(const std::string& url);
-
 // Who a session reports to, from libnats's threads.
 class SessionHandler {
  public:
@@ -68,9 +66,10 @@ class Session {
  public:
   enum class PublishResult { kSent, kNotSent, kTooBig };
 
-  // Tries once, for at most about 2 s (a frozen server accepts connections too). Unauthenticated if
-  // the server refuses the credentials, InvalidArgument for a malformed URL, else Unavailable.
-  static absl::StatusOr<std::shared_ptr<Session>> Connect(const std::string& url,
+  // Tries once, for at most about 2 s (a frozen server accepts connections too). `url` is one of
+  // connection.url. Errors as ConnectError has them.
+  static absl::StatusOr<std::shared_ptr<Session>> Connect(const ConnectionOptions& connection,
+                                                          const std::string& url,
                                                           std::weak_ptr<SessionHandler> handler);
   ~Session();
   Session(const Session&) = delete;
@@ -98,8 +97,8 @@ class Session {
   struct Subscription;
 
   Session(std::uint64_t id, std::string address, std::shared_ptr<Callbacks> callbacks);
-  absl::Status Open(const std::string& url);
-  static natsStatus SetOptions(natsOptions* options, const std::string& url, void* closure);
+  absl::Status Open(const ConnectionOptions& connection, const std::string& url);
+  static natsStatus SetBehaviour(natsOptions* options, void* closure);
   bool Begin(Subscription* subscription);
   void DestroyRetired(bool all);
 

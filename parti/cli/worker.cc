@@ -87,7 +87,7 @@ class WorkerRun {
     if (!strategy.ok()) return strategy.status();
     auto manager = Manager::Create({
         .config = options_.config,
-        .url = options_.server,
+        .nats = {.url = options_.server},
         .source = std::make_shared<StaticPartitionSource>(NumberedPartitions(options_.partitions)),
         .strategy = *std::move(strategy),
         .hooks = MakeHooks(),

@@ -31,7 +31,7 @@ class KvTest : public ::testing::Test {
  protected:
   NatsKvOptions Options(Storage storage = Storage::kFile) const {
     NatsKvOptions options;
-    options.url = server_->url();
+    options.nats.url = server_->url();
     options.storage = storage;
     return options;
   }
@@ -468,7 +468,7 @@ TEST_F(KvTest, ShutdownWhileConnectingToAHungServer) {
 TEST(KvWithoutServerTest, WaitsForTheServerToStart) {
   const auto server = test::StartServer({.start = false});
   NatsKvOptions options;
-  options.url = server->url();
+  options.nats.url = server->url();
   KvClient client(options);
   const auto watch = client.Open(Bucket::kElection);
   EXPECT_EQ(client.Put(Bucket::kElection, "leader", 0, "x").code, KvCode::kUnknown);
@@ -485,7 +485,7 @@ TEST(KvWithoutServerTest, SecondUrlIsTriedToo) {
   const auto none = test::StartServer({.start = false});
   const auto server = test::StartServer();
   NatsKvOptions options;
-  options.url = none->url() + ", " + server->url();
+  options.nats.url = none->url() + ", " + server->url();
   KvClient client(options);
   EXPECT_TRUE(client.WaitReady().ok());
 }
@@ -581,14 +581,14 @@ TEST(KvRightsTest, WrongCredentialsAndMissingPermissionsAreTold) {
                        "\"$KV.parti-election.>\"}}}] }"});
   const std::string host = server->url().substr(std::string("nats://").size());
   NatsKvOptions options;
-  options.url = "nats://all:wrong@" + host;
+  options.nats.url = "nats://all:wrong@" + host;
   {
     KvClient client(options);
     const absl::Status ready = client.WaitReady();
     EXPECT_EQ(ready.code(), absl::StatusCode::kUnauthenticated) << ready.ToString();
     EXPECT_THAT(std::string(ready.message()), Not(HasSubstr("wrong")));
   }
-  options.url = "nats://some:secret@" + host;
+  options.nats.url = "nats://some:secret@" + host;
   KvClient client(options);
   ASSERT_TRUE(client.WaitReady().ok());
   const auto refused = client.Put(Bucket::kElection, "leader", 0, "x");
@@ -603,7 +603,7 @@ TEST(KvOptionsTest, WhatCannotWorkIsRefusedAtOnce) {
     return kv::NatsKv::Create(options, [](const core::Event&) {}).status().code();
   };
   NatsKvOptions options;
-  options.url = " , ";
+  options.nats.url = " , ";
   EXPECT_EQ(check(options), absl::StatusCode::kInvalidArgument);
   options = {};
   options.prefix = "a.b";

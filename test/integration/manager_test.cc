@@ -109,7 +109,7 @@ class ManagerTest : public testing::Test {
 
   void StartServer() {
     server_ = test::StartServer();
-    options_.url = server_->url();
+    options_.nats.url = server_->url();
   }
 
   static std::unique_ptr<Manager> Create(const ManagerOptions& options) {
@@ -246,7 +246,7 @@ TEST_F(ManagerTest, StopGivesUpOnAReleaseHookThatIsStuck) {
 
 TEST_F(ManagerTest, StopEndsAStartThatWaitsForAServer) {
   const auto server = test::StartServer({.start = false});
-  options_.url = server->url();
+  options_.nats.url = server->url();
   first_ = Create(options_);
   std::promise<absl::Status> started;
   std::thread starter([&] { started.set_value(first_->Start()); });
@@ -259,7 +259,7 @@ TEST_F(ManagerTest, StopEndsAStartThatWaitsForAServer) {
 
 TEST_F(ManagerTest, StartGivesUpWaitingButTheManagerGoesOn) {
   const auto server = test::StartServer({.start = false});
-  options_.url = server->url();
+  options_.nats.url = server->url();
   first_ = Create(options_);
   EXPECT_EQ(first_->Start(milliseconds(1)).code(), absl::StatusCode::kDeadlineExceeded);
   RestartServer(*server);
@@ -391,9 +391,9 @@ TEST(ManagerOptionsTest, CreateNamesWhatIsMissing) {
   EXPECT_THAT(message(), HasSubstr("strategy"));
   options.strategy = MakeRoundRobin();
   EXPECT_TRUE(Manager::Create(options).ok());
-  options.url = "";
+  options.nats.url = "";
   EXPECT_THAT(message(), HasSubstr("url"));
-  options.url = "nats://127.0.0.1:4222";
+  options.nats.url = "nats://127.0.0.1:4222";
   options.config.heartbeat_ttl = milliseconds(1);
   EXPECT_THAT(message(), HasSubstr("heartbeat_ttl"));
 }
