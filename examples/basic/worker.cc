@@ -82,7 +82,7 @@ int main(int argc, char** argv) {
   parti::ManagerOptions options;
   options.config = parti::Config::Preset("fast").value();
   options.config.prefix = "orders";
-  options.url = url;
+  options.nats.url = url;
   std::vector<parti::Partition> partitions;
   for (int i = 0; i < kPartitions; ++i) partitions.push_back({.keys = {std::to_string(i)}});
   options.source = std::make_shared<parti::StaticPartitionSource>(partitions);

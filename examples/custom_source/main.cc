@@ -33,7 +33,7 @@ parti::ManagerOptions Options(const std::string& url, const std::filesystem::pat
   parti::ManagerOptions options;
   options.config = parti::Config::Preset("fast").value();
   options.config.prefix = "file";
-  options.url = url;
+  options.nats.url = url;
   options.source = std::make_shared<FileSource>(path);
   options.strategy = parti::MakeConsistentHash();
   options.hooks.on_acquire = [](const parti::OwnedPartition& partition) {

@@ -33,7 +33,7 @@ parti::ManagerOptions Options(const std::string& url, const std::string& name,
   options.config.prefix = "zones";
   options.config.identity = name;
   options.config.labels = {{"zone", zone}};
-  options.url = url;
+  options.nats.url = url;
   options.source = std::make_shared<parti::StaticPartitionSource>(Partitions());
   options.strategy = std::make_shared<ZoneStrategy>();
   options.hooks.on_error = [name](const absl::Status& status) {
