@@ -47,10 +47,10 @@ struct ManagerOptions {
   ConnectionOptions nats = {};                         // the server, and who we are to it
   std::shared_ptr<PartitionSource> source;             // required
   std::shared_ptr<const AssignmentStrategy> strategy;  // required
-  Hooks hooks;
-  std::shared_ptr<OwnershipObserver> observer;  // optional
-  std::shared_ptr<Logger> logger;               // optional: none is silent
-  std::shared_ptr<Metrics> metrics;             // optional
+  Hooks hooks = {};
+  std::shared_ptr<OwnershipObserver> observer = {};  // optional
+  std::shared_ptr<Logger> logger = {};               // optional: none is silent
+  std::shared_ptr<Metrics> metrics = {};             // optional
 };
 
 class PARTI_EXPORT Manager {
