@@ -37,18 +37,13 @@ std::size_t EditDistance(std::string_view a, std::string_view b) {
 }
 
 absl::Status UnknownField(std::string_view name) {
-  const auto fields = ConfigFields();
-  const auto nearest = std::min_element(
-      fields.begin(), fields.end(), [&](const ConfigField& a, const ConfigField& b) {
-        return EditDistance(a.name, name) < EditDistance(b.name, name);
-      });
-  const std::size_t close = std::max<std::size_t>(2, nearest->name.size() / 3);
-  if (EditDistance(nearest->name, name) <= close) {
+  const std::vector<std::string> names = Config::FieldNames();
+  if (const std::string_view nearest = NearestName(name, names); !nearest.empty()) {
     return absl::InvalidArgumentError(
-        fmt::format("unknown setting \"{}\": did you mean {}?", name, nearest->name));
+        fmt::format("unknown setting \"{}\": did you mean {}?", name, nearest));
   }
-  return absl::InvalidArgumentError(fmt::format("unknown setting \"{}\": there are {}", name,
-                                                fmt::join(Config::FieldNames(), ", ")));
+  return absl::InvalidArgumentError(
+      fmt::format("unknown setting \"{}\": there are {}", name, fmt::join(names, ", ")));
 }
 
 // A duration that must be at least (or at most) some multiple of another.
@@ -158,6 +153,20 @@ Config FastConfig() {
 }
 
 }  // namespace
+
+std::string_view NearestName(std::string_view name, std::span<const std::string> candidates) {
+  std::string_view nearest;
+  std::size_t least = 0;
+  for (const std::string& candidate : candidates) {
+    const std::size_t distance = EditDistance(candidate, name);
+    const bool close = distance <= std::max<std::size_t>(2, candidate.size() / 3);
+    if (close && (nearest.empty() || distance < least)) {
+      nearest = candidate;
+      least = distance;
+    }
+  }
+  return nearest;
+}
 
 absl::StatusOr<Config> Config::Preset(std::string_view name) {
   if (name == "default") return Config();

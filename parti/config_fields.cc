@@ -361,6 +361,23 @@ absl::Status ConfigField::Check(const Config& config) const {
   return std::visit([&](auto pointer) { return CheckOne(*this, config.*pointer); }, member);
 }
 
+std::string ConfigField::Range() const {
+  if (std::holds_alternative<Millis Config::*>(member)) {
+    return fmt::format("{} … {}", FormatMillis(min), FormatMillis(max));
+  }
+  if (std::holds_alternative<int Config::*>(member) ||
+      std::holds_alternative<std::int64_t Config::*>(member)) {
+    return fmt::format("{} … {}{}{}", min, max, unit.empty() ? "" : " ", unit);
+  }
+  if (std::holds_alternative<std::string Config::*>(member)) {
+    return fmt::format("{} … {} bytes of {}", min, max, unit);
+  }
+  if (std::holds_alternative<Labels Config::*>(member)) {
+    return fmt::format("{} … {}, {}", min, max, unit);
+  }
+  return std::string(unit);
+}
+
 std::span<const ConfigField> ConfigFields() { return kFields; }
 
 const ConfigField* FindConfigField(std::string_view name) {

@@ -33,11 +33,16 @@ struct ConfigField {
   std::string Format(const Config& config) const;
   // Parses and checks the range; `config` is unchanged on an error.
   absl::Status Parse(std::string_view text, Config* config) const;
+  // What it may be, for people: "100ms … 86400s", "true or false".
+  std::string Range() const;
   // The range alone.
   absl::Status Check(const Config& config) const;
 };
 
 std::span<const ConfigField> ConfigFields();
+
+// The candidate that `name` is a misspelling of, as far as one can tell; empty: none is near.
+std::string_view NearestName(std::string_view name, std::span<const std::string> candidates);
 
 // Null if there is none.
 const ConfigField* FindConfigField(std::string_view name);

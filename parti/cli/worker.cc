@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "parti/cli/event_log.h"
+#include "parti/cli/metrics_server.h"
 #include "parti/cli/stderr_logger.h"
 #include "parti/cli/wakeup.h"
 #include "parti/manager.h"
@@ -83,6 +84,12 @@ class WorkerRun {
       if (!log.ok()) return log.status();
       event_log_ = *std::move(log);
     }
+    if (!options_.metrics.empty()) {
+      auto server = MetricsServer::Open(options_.metrics, options_.config);
+      if (!server.ok()) return server.status();
+      metrics_server_ = *std::move(server);
+      logger_->Log(LogLevel::kInfo, "metrics are at " + metrics_server_->url());
+    }
     auto strategy = MakeStrategy(options_.strategy);
     if (!strategy.ok()) return strategy.status();
     auto manager = Manager::Create({
@@ -93,6 +100,7 @@ class WorkerRun {
         .hooks = MakeHooks(),
         .observer = event_log_,
         .logger = logger_,
+        .metrics = metrics_server_ ? metrics_server_->metrics() : nullptr,
     });
     if (!manager.ok()) return manager.status();
     manager_ = *std::move(manager);
@@ -143,6 +151,7 @@ class WorkerRun {
   std::atomic<bool> stopped_{false};
   std::atomic<bool> failed_{false};
   std::shared_ptr<EventLog> event_log_;
+  std::unique_ptr<MetricsServer> metrics_server_;
   std::unique_ptr<Manager> manager_;  // last: its threads use the others
 };
 

@@ -9,6 +9,7 @@
 
 #include "parti/cli/worker.h"
 #include "parti/cli/worker_options.h"
+#include "parti/config_fields.h"
 
 namespace parti::cli {
 namespace {
@@ -53,8 +54,11 @@ int ListSettings(const WorkerArguments& arguments) {
     fmt::print(stderr, "parti: --preset {}: {}\n", preset, std::string(config.status().message()));
     return kUsageError;
   }
-  for (const std::string& name : Config::FieldNames()) {
-    fmt::print("{}={}\n", name, config->Get(name).value_or(""));
+  fmt::print("# Every setting with preset {}, as --config takes it.\n", preset);
+  for (const ConfigField& field : ConfigFields()) {
+    const std::string value = field.Format(*config);
+    fmt::print("\n# {} ({})\n{}: {}\n", field.help, field.Range(), field.name,
+               value.empty() ? "\"\"" : value);
   }
   return 0;
 }
@@ -98,6 +102,11 @@ void AddWorkerCommand(CLI::App& app, std::function<int()>* action) {
                    "Append ownership events to this file as JSON lines; - is standard output")
       ->type_name("FILE|-");
   command
+      ->add_option("--metrics", arguments->metrics,
+                   "Serve metrics for Prometheus at http://HOST:PORT/metrics; without a host on "
+                   "127.0.0.1")
+      ->type_name("[HOST:]PORT");
+  command
       ->add_option("--identity", arguments->identity,
                    "This worker's own name, the same after a restart, by which it gets its id "
                    "back [host name and pid]")
@@ -111,7 +120,8 @@ void AddWorkerCommand(CLI::App& app, std::function<int()>* action) {
                    "Pretend that ending work on partitions takes this long [0ms]")
       ->type_name("TIME");
   command->add_flag("--list-settings", *list_settings,
-                    "Print every setting with the preset's value, and exit");
+                    "Print every setting with its meaning, range and the preset's value, as a "
+                    "file for --config, and exit");
   CLI::Option* verbose =
       command->add_flag("-v,--verbose", arguments->verbose, "Log details to standard error");
   command->add_flag("-q,--quiet", arguments->quiet, "Log errors only")->excludes(verbose);

@@ -10,25 +10,33 @@
 #include <string_view>
 #include <utility>
 
+#include "parti/cli/metrics_server.h"
+#include "parti/config_fields.h"
 #include "strategies/strategies.h"
 
 namespace parti::cli {
 namespace {
 
 // Keys of the file that are options of the command rather than fields of Config.
-constexpr std::array<std::string_view, 5> kCommandKeys = {"server", "partitions", "strategy",
-                                                          "preset", "events"};
+constexpr std::array<std::string_view, 6> kCommandKeys = {"server", "partitions", "strategy",
+                                                          "preset", "events",     "metrics"};
 
 bool IsCommandKey(std::string_view key) {
   return std::find(kCommandKeys.begin(), kCommandKeys.end(), key) != kCommandKeys.end();
 }
 
 // The file's contents, flat, as text.
-using Values = std::map<std::string, std::string>;
+struct Value {
+  std::string text;
+  int line = 0;
+};
+using Values = std::map<std::string, Value>;
 
 absl::Status Annotate(const absl::Status& status, std::string_view where) {
   return absl::Status(status.code(), fmt::format("{}: {}", where, std::string(status.message())));
 }
+
+int LineOf(const YAML::Node& node) { return node.Mark().line + 1; }
 
 // As Config::Set takes the names and values of labels.
 std::string Escaped(const std::string& text) {
@@ -42,6 +50,9 @@ std::string Escaped(const std::string& text) {
 
 // A map of scalars is what Config::Set takes as "name=value,…".
 absl::StatusOr<std::string> TextOf(const YAML::Node& value) {
+  if (value.IsNull()) {
+    return absl::InvalidArgumentError("has no value; give one, or \"\" for an empty text");
+  }
   if (value.IsScalar()) return value.Scalar();
   if (!value.IsMap()) return absl::InvalidArgumentError("must be a single value");
   std::string text;
@@ -55,6 +66,23 @@ absl::StatusOr<std::string> TextOf(const YAML::Node& value) {
   return text;
 }
 
+// Settings and options of the command, all that the file may hold.
+std::vector<std::string> KnownKeys() {
+  std::vector<std::string> known = Config::FieldNames();
+  known.insert(known.begin(), kCommandKeys.begin(), kCommandKeys.end());
+  return known;
+}
+
+absl::Status UnknownKey(const std::string& key, const std::vector<std::string>& known) {
+  const std::string_view nearest = NearestName(key, known);
+  if (!nearest.empty()) {
+    return absl::InvalidArgumentError(
+        fmt::format("unknown setting \"{}\": did you mean {}?", key, nearest));
+  }
+  return absl::InvalidArgumentError(
+      fmt::format("unknown setting \"{}\": there are {}", key, fmt::join(known, ", ")));
+}
+
 absl::StatusOr<Values> ParseFile(const std::string& path) {
   const YAML::Node root = YAML::LoadFile(path);
   Values values;
@@ -62,19 +90,24 @@ absl::StatusOr<Values> ParseFile(const std::string& path) {
   if (!root.IsMap()) {
     return absl::InvalidArgumentError("must be a map of settings, such as `heartbeat_ttl: 4s`");
   }
-  const std::vector<std::string> fields = Config::FieldNames();
+  const std::vector<std::string> known = KnownKeys();
   for (const auto& pair : root) {
+    const int line = LineOf(pair.first);
+    const std::string where = fmt::format("line {}", line);
+    if (!pair.first.IsScalar()) {
+      return Annotate(absl::InvalidArgumentError("a setting's name must be a single value"), where);
+    }
     const std::string key = pair.first.Scalar();
-    const bool is_field = std::find(fields.begin(), fields.end(), key) != fields.end();
-    if (!is_field && !IsCommandKey(key)) {
-      return absl::InvalidArgumentError(fmt::format("unknown setting '{}'; known are {} and {}",
-                                                    key, fmt::join(kCommandKeys, ", "),
-                                                    fmt::join(fields, ", ")));
+    if (std::find(known.begin(), known.end(), key) == known.end()) {
+      return Annotate(UnknownKey(key, known), where);
     }
     absl::StatusOr<std::string> text = TextOf(pair.second);
-    if (!text.ok()) return Annotate(text.status(), key);
-    if (!values.emplace(key, *std::move(text)).second) {
-      return absl::InvalidArgumentError(fmt::format("'{}' is given twice", key));
+    if (!text.ok()) return Annotate(text.status(), fmt::format("{}: {}", where, key));
+    const auto [other, is_new] = values.emplace(key, Value{*std::move(text), line});
+    if (!is_new) {
+      return Annotate(absl::InvalidArgumentError(
+                          fmt::format("{} is given in line {} already", key, other->second.line)),
+                      where);
     }
   }
   return values;
@@ -90,7 +123,11 @@ absl::StatusOr<Values> ReadConfigFile(const std::string& path) {
     return absl::InvalidArgumentError(
         fmt::format("{}: can't be read; is the path right, and readable to you?", where));
   } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(fmt::format("{}: {}", where, error.what()));
+    if (error.mark.is_null()) {
+      return absl::InvalidArgumentError(fmt::format("{}: {}", where, error.msg));
+    }
+    return absl::InvalidArgumentError(
+        fmt::format("{}: line {}: {}", where, error.mark.line + 1, error.msg));
   }
 }
 
@@ -100,7 +137,7 @@ std::optional<std::string> Choose(const std::optional<std::string>& argument, co
   if (argument) return argument;
   const auto found = file.find(key);
   if (found == file.end()) return std::nullopt;
-  return found->second;
+  return found->second.text;
 }
 
 absl::StatusOr<int> ParsePartitions(const std::string& text) {
@@ -144,8 +181,9 @@ absl::StatusOr<Config> ResolveConfig(const WorkerArguments& arguments, const Val
   if (!config.ok()) return Annotate(config.status(), fmt::format("--preset {}", preset));
   for (const auto& [key, value] : file) {
     if (IsCommandKey(key)) continue;
-    if (absl::Status status = config->Set(key, value); !status.ok()) {
-      return Annotate(status, fmt::format("--config {}", arguments.config_file));
+    if (absl::Status status = config->Set(key, value.text); !status.ok()) {
+      return Annotate(status,
+                      fmt::format("--config {}: line {}", arguments.config_file, value.line));
     }
   }
   if (absl::Status status = ApplySettings(arguments.set, &*config); !status.ok()) return status;
@@ -168,6 +206,11 @@ absl::StatusOr<WorkerOptions> ResolveWorkerOptions(const WorkerArguments& argume
   options.server = Choose(arguments.server, *file, "server").value_or(options.server);
   options.strategy = Choose(arguments.strategy, *file, "strategy").value_or(options.strategy);
   options.events = Choose(arguments.events, *file, "events").value_or("");
+  if (const auto metrics = Choose(arguments.metrics, *file, "metrics"); metrics) {
+    absl::StatusOr<std::string> address = MetricsAddress(*metrics);
+    if (!address.ok()) return address.status();
+    options.metrics = *std::move(address);
+  }
   if (auto strategy = MakeStrategy(options.strategy); !strategy.ok()) {
     return Annotate(strategy.status(), fmt::format("--strategy {}", options.strategy));
   }

@@ -24,6 +24,7 @@ struct WorkerArguments {
   std::optional<std::string> preset;
   std::optional<std::string> identity;
   std::optional<std::string> events;
+  std::optional<std::string> metrics;
   std::vector<std::string> set;  // name=value
   std::string config_file;
   std::string acquire_delay = "0ms";
@@ -38,7 +39,8 @@ struct WorkerOptions {
   std::string server = "nats://127.0.0.1:4222";
   int partitions = 0;
   std::string strategy = "consistent-hash";
-  std::string events;  // a file, "-" for standard output, empty for none
+  std::string events;   // a file, "-" for standard output, empty for none
+  std::string metrics;  // HOST:PORT to serve them at, empty for none
   std::chrono::milliseconds acquire_delay{0};
   std::chrono::milliseconds release_delay{0};
   LogLevel log_level = LogLevel::kInfo;

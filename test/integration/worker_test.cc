@@ -1,9 +1,14 @@
 // `parti worker`, the command: its events, its signals, its options.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <set>
@@ -252,6 +257,9 @@ TEST_F(WorkerTest, OptionsFromAFileAndWhatOverridesThem) {
 
 TEST_F(WorkerTest, MistakesAreNamedWithTheirRemedyAndExitStatus2) {
   WriteFile(folder_->File("unknown.yaml"), "partitions: 3\nheartbeat_tll: 4s\n");
+  WriteFile(folder_->File("bad.yaml"), "partitions: 3\n\nheartbeat_ttl: soon\n");
+  WriteFile(folder_->File("twice.yaml"), "partitions: 3\nprefix: a\nprefix: b\n");
+  WriteFile(folder_->File("empty.yaml"), "partitions: 3\nprefix:\n");
   WriteFile(folder_->File("broken.yaml"), "partitions: [3\n");
   WriteFile(folder_->File("list.yaml"), "- 1\n");
   struct Case {
@@ -272,7 +280,15 @@ TEST_F(WorkerTest, MistakesAreNamedWithTheirRemedyAndExitStatus2) {
       {{"worker", "-n", "3", "--prefix", "a.b"}, {"prefix", "a.b"}},
       {{"worker", "-n", "3", "--server", ""}, {"url"}},
       {{"worker", "-n", "3", "--config", "/nonexistent.yaml"}, {"/nonexistent.yaml", "read"}},
-      {{"worker", "--config", folder_->File("unknown.yaml")}, {"heartbeat_tll"}},
+      {{"worker", "--config", folder_->File("unknown.yaml")},
+       {"line 2: unknown setting \"heartbeat_tll\": did you mean heartbeat_ttl?"}},
+      {{"worker", "--config", folder_->File("bad.yaml")},
+       {"line 3: heartbeat_ttl \"soon\" isn't a duration"}},
+      {{"worker", "--config", folder_->File("twice.yaml")},
+       {"line 3: prefix is given in line 2 already"}},
+      {{"worker", "--config", folder_->File("empty.yaml")}, {"line 2: prefix: has no value"}},
+      {{"worker", "-n", "3", "--metrics", "here"}, {"--metrics here: must be HOST:PORT"}},
+      {{"worker", "-n", "3", "--metrics", "65536"}, {"--metrics 65536: must be HOST:PORT"}},
       {{"worker", "--config", folder_->File("broken.yaml")}, {"broken.yaml", "line"}},
       {{"worker", "--config", folder_->File("list.yaml")}, {"list.yaml", "map"}},
       {{"worker", "-n", "3", "--events", "/nonexistent/x"}, {"/nonexistent/x", "folder"}},
@@ -292,6 +308,53 @@ TEST_F(WorkerTest, MistakesAreNamedWithTheirRemedyAndExitStatus2) {
   }
 }
 
+// What an HTTP server on the loopback says to a GET; empty if there is none.
+std::string HttpGet(int port, const std::string& path) {
+  const int socket = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  std::string answer;
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+    const std::string request = "GET " + path + " HTTP/1.0\r\n\r\n";
+    (void)!::write(socket, request.data(), request.size());
+    std::array<char, 4096> buffer{};
+    for (ssize_t n = 0; (n = ::read(socket, buffer.data(), buffer.size())) > 0;) {
+      answer.append(buffer.data(), static_cast<std::size_t>(n));
+    }
+  }
+  ::close(socket);
+  return answer;
+}
+
+TEST_F(WorkerTest, ServesItsMetrics) {
+  StartServer();
+  const auto worker = StartWorker({"--metrics", "0"});
+  const std::string said = "metrics are at http://127.0.0.1:";
+  if (!WaitFor([&] { return ReadFile(errors()).find(said) != std::string::npos; })) {
+    if (ReadFile(errors()).find("built without prometheus-cpp") != std::string::npos) {
+      GTEST_SKIP() << "built without prometheus-cpp";
+    }
+    FAIL() << ReadFile(errors());
+  }
+  const std::string log = ReadFile(errors());
+  const int port = std::stoi(log.substr(log.find(said) + said.size()));
+  std::string text;
+  EXPECT_TRUE(WaitFor([&] {
+    text = HttpGet(port, "/metrics");
+    return text.find("parti_partitions_owned{group=\"parti\"} 5") != std::string::npos;
+  })) << text;
+  EXPECT_THAT(text, HasSubstr("parti_leader{group=\"parti\"} 1"));
+  EXPECT_THAT(text, HasSubstr("# TYPE parti_lease_margin_seconds histogram"));
+  // Another one can't have the same port.
+  const Finished second = Run({"worker", "-n", "5", "--metrics", std::to_string(port)});
+  EXPECT_EQ(second.exit.code, 1);
+  EXPECT_THAT(second.err, HasSubstr("can't listen there"));
+  ASSERT_TRUE(worker->Signal(SIGTERM).ok());
+  EXPECT_TRUE(Await(*worker).ok()) << ReadFile(errors());
+}
+
 TEST_F(WorkerTest, HelpVersionAndSettings) {
   const Finished help = Run({"worker", "--help"});
   EXPECT_TRUE(help.exit.ok());
@@ -303,7 +366,11 @@ TEST_F(WorkerTest, HelpVersionAndSettings) {
   EXPECT_THAT(Run({"--version"}).out, testing::StartsWith("parti "));
   const Finished settings = Run({"worker", "--list-settings", "--preset", "fast"});
   EXPECT_TRUE(settings.exit.ok());
-  EXPECT_THAT(settings.out, HasSubstr("heartbeat_ttl=1s\n"));
+  EXPECT_THAT(settings.out, HasSubstr("\nheartbeat_ttl: 1s\n"));
+  // It is a file that --config takes, whole: nothing is missing but the partitions.
+  WriteFile(folder_->File("all.yaml"), settings.out);
+  EXPECT_THAT(Run({"worker", "--config", folder_->File("all.yaml")}).err,
+              HasSubstr("--partitions is missing"));
 }
 
 }  // namespace
