@@ -46,9 +46,17 @@ std::string Verdict::Describe(std::size_t limit) const {
                                 Seconds(overlap.to - overlap.from) * 1e3, Seconds(overlap.from)));
   }
   add("overlaps", pairs);
+  std::vector<std::string> long_gaps;
+  for (const Gap& gap : gaps) {
+    if (gap.to - gap.from <= longest_gap) continue;
+    long_gaps.push_back(fmt::format("{}: nobody's for {:.3f} ms from {:.6f} s", gap.partition,
+                                    Seconds(gap.to - gap.from) * 1e3, Seconds(gap.from)));
+  }
+  add("gaps", long_gaps);
   add("unowned", unowned);
   add("token regressions", token_regressions);
   add("epoch regressions", epoch_regressions);
+  add("version regressions", version_regressions);
   add("id conflicts", id_conflicts);
   add("anomalies", anomalies);
   add("broken lines", broken_lines);
@@ -208,6 +216,7 @@ Verdict Observer::Judge(std::int64_t at) const {
   }
   JudgeTokens(&verdict);
   JudgeEpochs(&verdict);
+  JudgeVersions(&verdict);
   JudgeIds(&verdict);
   return verdict;
 }
@@ -286,6 +295,34 @@ void Observer::JudgeEpochs(Verdict* verdict) const {
           fmt::format("{} gained epoch {} after {}", name, term.epoch, last));
     }
     last = std::max(last, term.epoch);
+  }
+}
+
+void Observer::JudgeVersions(Verdict* verdict) const {
+  struct Range {
+    std::uint64_t lowest = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t highest = 0;
+  };
+  std::map<std::uint64_t, Range> versions_of;  // by epoch
+  for (const auto& [partition, grants] : grants_of_) {
+    for (const Grant& grant : grants) {
+      Range& range = versions_of[grant.token.epoch];
+      range.lowest = std::min(range.lowest, grant.token.version);
+      range.highest = std::max(range.highest, grant.token.version);
+    }
+  }
+  std::uint64_t reached = 0;
+  std::uint64_t reached_in = 0;
+  for (const auto& [epoch, range] : versions_of) {
+    if (range.lowest < reached) {
+      verdict->version_regressions.push_back(
+          fmt::format("epoch {} granted under version {}, but epoch {} had reached {}", epoch,
+                      range.lowest, reached_in, reached));
+    }
+    if (range.highest > reached) {
+      reached = range.highest;
+      reached_in = epoch;
+    }
   }
 }
 

@@ -51,6 +51,9 @@ struct Verdict {
   std::vector<std::string> token_regressions;
   // An epoch that two leaders gained, or that went down within a process.
   std::vector<std::string> epoch_regressions;
+  // A version that a later epoch granted under, below one that an earlier epoch had reached: a new
+  // leader goes on above the highest version that it finds.
+  std::vector<std::string> version_regressions;
   // A worker id held by two processes at once, or whose incarnation didn't rise. Only where the
   // server lost its buckets may a correct worker take an id while another's lease on it runs.
   std::vector<std::string> id_conflicts;
@@ -60,9 +63,13 @@ struct Verdict {
   // Lines that couldn't be read, each with its process and number.
   std::vector<std::string> broken_lines;
 
+  // Gaps up to this long are no finding: how long nobody may own a partition depends on what was
+  // done to the group, which the logs don't tell. Set by whoever knows. ns
+  std::int64_t longest_gap = kEndOfTime;
+
   // Nothing was owned twice, and no token, epoch or id went wrong.
   bool Exclusive() const;
-  // One line per finding, at most `limit` of each kind.
+  // One line per finding, at most `limit` of each kind; gaps only where longer than longest_gap.
   std::string Describe(std::size_t limit = 5) const;
 };
 
@@ -172,6 +179,7 @@ class Observer {
   void JudgeClaims(const std::vector<std::size_t>& claims, std::int64_t at, Verdict* verdict) const;
   void JudgeTokens(Verdict* verdict) const;
   void JudgeEpochs(Verdict* verdict) const;
+  void JudgeVersions(Verdict* verdict) const;
   void JudgeIds(Verdict* verdict) const;
   void Anomaly(std::size_t process, std::int64_t t, std::string_view what);
 

@@ -68,7 +68,12 @@ std::string Cluster::Judge(bool ids_are_unique) {
   group_->StopAll(kDeadline);
   cli::Verdict verdict = observer().Judge(cli::BootNanos());
   verdict.unowned = settled.unowned;
-  if (!ids_are_unique) verdict.id_conflicts.clear();
+  verdict.gaps = settled.gaps;
+  verdict.longest_gap = std::chrono::nanoseconds(kDeadline).count();
+  if (!ids_are_unique) {
+    verdict.id_conflicts.clear();
+    verdict.version_regressions.clear();
+  }
   std::erase_if(verdict.broken_lines, [](const std::string& line) {
     return line.find("not a JSON object") != std::string::npos;  // torn by a SIGKILL
   });
@@ -96,6 +101,37 @@ std::size_t Cluster::Owned(std::size_t worker) const {
   return static_cast<std::size_t>(
       std::count_if(holders.begin(), holders.end(),
                     [worker](const cli::Holder& holder) { return holder.process == worker; }));
+}
+
+std::map<std::string, Held> Cluster::Claims() const {
+  std::map<std::string, Held> claims;
+  for (const cli::Holder& holder : group_->observer().HoldersAt(cli::BootNanos())) {
+    if (holder.process.has_value()) claims[holder.partition] = {*holder.process, holder.since};
+  }
+  return claims;
+}
+
+std::map<std::string, Held> Cluster::ClaimsOf(const std::vector<std::size_t>& workers) const {
+  std::map<std::string, Held> claims = Claims();
+  std::erase_if(claims, [&](const auto& claim) {
+    return std::find(workers.begin(), workers.end(), claim.second.worker) == workers.end();
+  });
+  return claims;
+}
+
+std::string Cluster::Disturbed(const std::map<std::string, Held>& claims) const {
+  const std::map<std::string, Held> now = Claims();
+  std::string text;
+  for (const auto& [partition, held] : claims) {
+    const auto found = now.find(partition);
+    if (found != now.end() && found->second == held) continue;
+    text += fmt::format("{} of {} {}\n", partition, group_->name(held.worker),
+                        found == now.end() ? "is nobody's"
+                        : found->second.worker == held.worker
+                            ? "was interrupted"
+                            : fmt::format("went to {}", group_->name(found->second.worker)));
+  }
+  return text;
 }
 
 std::vector<cli::EventLine> Cluster::Events(std::size_t worker) const {

@@ -34,6 +34,12 @@ struct ClusterOptions {
   std::vector<std::string> settings = {};  // name=value, for every worker
 };
 
+struct Held {
+  std::size_t worker = 0;
+  std::int64_t since = 0;  // CLOCK_BOOTTIME, ns
+  friend bool operator==(const Held&, const Held&) = default;
+};
+
 class Cluster {
  public:
   explicit Cluster(const ClusterOptions& options = {});
@@ -49,7 +55,9 @@ class Cluster {
   // A worker that ended by itself is a failure.
   std::string AwaitSettled();
 
-  // Settles, stops all workers in order, and judges all logs to their ends. "" or what was found.
+  // Settles, stops all workers in order, and judges all logs to their ends: overlaps, gaps longer
+  // than kDeadline, regressions of tokens, epochs, versions and ids, what a correct worker doesn't
+  // write, and how they ended. "" or what was found.
   std::string Finish() { return Judge(/*ids_are_unique=*/true); }
   // The same for a server that forgot its buckets, and with them who bears which id: there is no
   // way to tell then, only that nothing is owned twice.
@@ -58,6 +66,13 @@ class Cluster {
   // Partition → worker id, now.
   std::map<std::string, std::string> OwnerIds() const;
   std::size_t Owned(std::size_t worker) const;
+  // Partition → its present claim. A claim that is equal later was neither moved nor interrupted.
+  std::map<std::string, Held> Claims() const;
+  // The same, of these workers only.
+  std::map<std::string, Held> ClaimsOf(const std::vector<std::size_t>& workers) const;
+  // Which of these claims have ended or were interrupted, and who has the partition now; "" if
+  // none.
+  std::string Disturbed(const std::map<std::string, Held>& claims) const;
   // What the worker wrote, as far as it can be read.
   std::vector<cli::EventLine> Events(std::size_t worker) const;
 

@@ -255,6 +255,31 @@ TEST_F(ObserverTest, EpochsOfAProcessRise) {
   EXPECT_THAT(observer_.Judge(100).epoch_regressions, SizeIs(1));
 }
 
+TEST_F(ObserverTest, AVersionBelowWhatAnEarlierEpochHadReachedIsSeen) {
+  const auto a = Member("a", 100);
+  const auto b = Member("b", 100);
+  Acquired(a, 10, "p-0", 1, 6);
+  Acquired(b, 20, "p-1", 2, 6);  // the new leader carries on with its predecessor's plan
+  EXPECT_THAT(observer_.Judge(100).version_regressions, IsEmpty());
+  Acquired(b, 30, "p-1", 3, 5);
+  EXPECT_THAT(observer_.Judge(100).version_regressions,
+              ElementsAre("epoch 3 granted under version 5, but epoch 1 had reached 6"));
+}
+
+TEST_F(ObserverTest, AGapIsAFindingOnlyWhereItIsTooLong) {
+  const auto a = Member("a", 100);
+  Acquired(a, 10, "p-0", 1, 1);
+  Acquired(a, 10, "p-1", 1, 1);
+  Released(a, 20, "p-0");
+  Acquired(a, 50, "p-0", 1, 2);
+  Verdict verdict = observer_.Judge(60);
+  EXPECT_EQ(verdict.Describe(), "");
+  verdict.longest_gap = 30;
+  EXPECT_EQ(verdict.Describe(), "");
+  verdict.longest_gap = 29;
+  EXPECT_THAT(verdict.Describe(), HasSubstr("p-0: nobody's"));
+}
+
 TEST_F(ObserverTest, IncarnationsOfAnIdRise) {
   const auto a = Process("a");
   Started(a, 10, "worker-0", 5);
