@@ -50,11 +50,11 @@ endmacro()
 if(BUILD_SHARED_LIBS)
   set(runtime libparti${PARTI_SOVERSION})
   parti_package(runtime ${runtime} libs library)
-  set(CPACK_COMPONENT_GROUP_RUNTIME_DESCRIPTION
+  set(CPACK_DEBIAN_RUNTIME_DESCRIPTION
       "exclusive partitions for workers, through NATS KV - library
 Worker processes share out partitions among themselves, so that at no moment two of
 them own one. This is the shared library that programs are linked with.")
-  set(CPACK_DEBIAN_RUNTIME_PACKAGE_RECOMMENDS nats-server)
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS nats-server)
   set(CPACK_DEBIAN_BUILD_PACKAGE_DEPENDS "${runtime} (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}), libabsl-dev")
 else()
   set(CPACK_DEBIAN_BUILD_PACKAGE_DEPENDS
@@ -63,7 +63,7 @@ endif()
 
 parti_package(build libparti-dev libdevel development documents)
 set(CPACK_DEBIAN_BUILD_PACKAGE_SUGGESTS "libnats-dev, pkg-config")
-set(CPACK_COMPONENT_GROUP_BUILD_DESCRIPTION
+set(CPACK_DEBIAN_BUILD_DESCRIPTION
     "exclusive partitions for workers, through NATS KV - development
 Worker processes share out partitions among themselves, so that at no moment two of
 them own one. Headers, CMake and pkg-config files, documents and examples.")
@@ -71,7 +71,7 @@ them own one. Headers, CMake and pkg-config files, documents and examples.")
 if(TARGET parti-cli)
   parti_package(command parti net command)
   set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS nats-server)
-  set(CPACK_COMPONENT_GROUP_COMMAND_DESCRIPTION
+  set(CPACK_DEBIAN_COMMAND_DESCRIPTION
       "exclusive partitions for workers, through NATS KV - command
 Worker processes share out partitions among themselves, so that at no moment two of
 them own one. The command runs workers, shows what a group does, and has a demo that
