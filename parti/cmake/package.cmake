@@ -12,7 +12,9 @@ set(CPACK_VERBATIM_VARIABLES ON)
 
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)
 set(CPACK_DEBIAN_PACKAGE_RELEASE 1)
-set(CPACK_DEBIAN_PACKAGE_MAINTAINER "Parti maintainers <parti@localhost.localdomain>")
+set(PARTI_PACKAGE_MAINTAINER "Parti maintainers <parti@example.org>" CACHE STRING
+    "Who answers for the Debian packages")
+set(CPACK_DEBIAN_PACKAGE_MAINTAINER ${PARTI_PACKAGE_MAINTAINER})
 set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 set(CPACK_DEBIAN_PACKAGE_GENERATE_SHLIBS ON)
 # A program may run with any library of the same name that is at least as new.
@@ -51,10 +53,12 @@ if(BUILD_SHARED_LIBS)
   set(runtime libparti${PARTI_SOVERSION})
   parti_package(runtime ${runtime} libs library)
   set(CPACK_DEBIAN_RUNTIME_DESCRIPTION
-      "exclusive partitions for workers, through NATS KV - library
-Worker processes share out partitions among themselves, so that at no moment two of
-them own one. This is the shared library that programs are linked with.")
+      "Worker processes share out partitions among themselves, so that at no
+moment two of them own one. This is the shared library that programs
+are linked with.")
   set(CPACK_DEBIAN_RUNTIME_PACKAGE_SUGGESTS nats-server)
+  file(WRITE ${PROJECT_BINARY_DIR}/cmake/triggers "activate-noawait ldconfig\n")
+  set(CPACK_DEBIAN_RUNTIME_PACKAGE_CONTROL_EXTRA ${PROJECT_BINARY_DIR}/cmake/triggers)
   set(CPACK_DEBIAN_BUILD_PACKAGE_DEPENDS "${runtime} (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}), libabsl-dev")
 else()
   set(CPACK_DEBIAN_BUILD_PACKAGE_DEPENDS
@@ -64,18 +68,18 @@ endif()
 parti_package(build libparti-dev libdevel development documents)
 set(CPACK_DEBIAN_BUILD_PACKAGE_SUGGESTS "libnats-dev, pkg-config")
 set(CPACK_DEBIAN_BUILD_DESCRIPTION
-    "exclusive partitions for workers, through NATS KV - development
-Worker processes share out partitions among themselves, so that at no moment two of
-them own one. Headers, CMake and pkg-config files, documents and examples.")
+    "Worker processes share out partitions among themselves, so that at no
+moment two of them own one. Headers, CMake and pkg-config files,
+documents and examples.")
 
 if(TARGET parti-cli)
   parti_package(command parti net command)
   set(CPACK_DEBIAN_COMMAND_PACKAGE_RECOMMENDS nats-server)
   set(CPACK_DEBIAN_COMMAND_DESCRIPTION
-      "exclusive partitions for workers, through NATS KV - command
-Worker processes share out partitions among themselves, so that at no moment two of
-them own one. The command runs workers, shows what a group does, and has a demo that
-starts a server of its own, for which it needs the package nats-server.")
+      "Worker processes share out partitions among themselves, so that at no
+moment two of them own one. The command runs workers, shows what a
+group does, and has a demo that starts a server of its own, for which
+it needs the package nats-server.")
 endif()
 
 include(CPack)
