@@ -62,7 +62,7 @@ are linked with.")
   set(CPACK_DEBIAN_BUILD_PACKAGE_DEPENDS "${runtime} (= ${PROJECT_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE}), libabsl-dev")
 else()
   set(CPACK_DEBIAN_BUILD_PACKAGE_DEPENDS
-      "libabsl-dev, libfmt-dev, libnats-dev, libxxhash-dev, libzstd-dev, pkg-config")
+      "libabsl-dev, libfmt-dev, libnats-dev, libssl-dev, libxxhash-dev, libzstd-dev, pkg-config")
 endif()
 
 parti_package(build libparti-dev libdevel development documents)
