@@ -81,7 +81,7 @@ int main(int argc, char** argv) {
 
   parti::ManagerOptions options;
   options.config = parti::Config::Preset("fast").value();
-  options.config.prefix = "orders";
+  options.config.prefix = "example-orders";
   options.nats.url = url;
   std::vector<parti::Partition> partitions;
   for (int i = 0; i < kPartitions; ++i) partitions.push_back({.keys = {std::to_string(i)}});
