@@ -171,6 +171,23 @@ void Calculator::Refused(const std::string& worker, PartitionIndex partition) {
 
 // ---- takeover
 
+void Calculator::AdoptDoc(const std::string& id, const WorkerView& worker,
+                          std::vector<bool>* taken) {
+  const DocView& doc = worker.doc;
+  PlannedWorker planned{{id, doc.incarnation, doc.life_nonce}, {}};
+  for (const PartitionIndex p : doc.owned) {
+    if (!(*taken)[p]) planned.target.push_back(p);
+    (*taken)[p] = true;
+  }
+  plan_.workers[id] = std::move(planned);
+  Member member{{id, doc.incarnation, doc.life_nonce}, 1, {}};
+  if (worker.same_life()) {
+    member.capacity = worker.heartbeat.record->capacity;
+    member.labels = worker.heartbeat.record->labels;
+  }
+  members_[id] = std::move(member);
+}
+
 // What the docs say is the plan so far: a new leader changes nothing that is well. Docs of the
 // predecessor that were never acknowledged have to be written again [6], as a rebalance of its own.
 void Calculator::TakeOver() {
@@ -186,18 +203,17 @@ void Calculator::TakeOver() {
       if (GroupView::DocLifeIsOver(worker, context_->now)) continue;
       if (!acknowledged_first && worker.same_life() && worker.heartbeat.live()) rewrite = true;
       if (doc.empty() && !worker.same_life()) continue;
-      PlannedWorker planned{{id, doc.incarnation, doc.life_nonce}, {}};
-      for (const PartitionIndex p : doc.owned) {
-        if (!taken[p]) planned.target.push_back(p);
-        taken[p] = true;
-      }
-      plan_.workers[id] = std::move(planned);
-      Member member{{id, doc.incarnation, doc.life_nonce}, 1, {}};
-      if (worker.same_life()) {
-        member.capacity = worker.heartbeat.record->capacity;
-        member.labels = worker.heartbeat.record->labels;
-      }
-      members_[id] = std::move(member);
+      AdoptDoc(id, worker, &taken);
+    }
+  }
+  // Who left a moment ago may be on its way back, or is back already under its id: it goes as
+  // members go, after planned_scale_window. (Where nobody else is there, the group starts anew.)
+  if (!plan_.workers.empty()) {
+    for (const auto& [id, worker] : view_->workers) {
+      if (!worker.doc.valid || worker.doc.owned.empty()) continue;
+      const bool left = worker.same_life() && worker.heartbeat.left();
+      const bool back = worker.newer_life() && worker.heartbeat.live();
+      if (left || back) AdoptDoc(id, worker, &taken);
     }
   }
   plan_.exists = !plan_.workers.empty();
@@ -213,7 +229,7 @@ void Calculator::TakeOver() {
   if (plan_.exists && partitions_ != nullptr && PartitionsDiffer()) {
     Want(CalculatorState::kRebalancing, 0, false,
          {RebalanceCause::kTakeover, "takeover: partitions without an owner", context_->now});
-  } else if (plan_.exists) {
+  } else if (plan_.exists && pending_.due == kNever) {
     // The predecessor may have died on its way to balance. If it didn't, this changes nothing.
     Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true,
          {RebalanceCause::kTakeover, "takeover", context_->now});

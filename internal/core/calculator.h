@@ -83,6 +83,7 @@ class Calculator {
 
   Members Present() const;
   Difference Compare(const Members& present);
+  void AdoptDoc(const std::string& id, const WorkerView& worker, std::vector<bool>* taken);
   bool DiedRepeatedly(const std::string& worker);
   void Evaluate();
   void Want(CalculatorState state, Nanos window, bool planned, Cause cause);

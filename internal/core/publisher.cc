@@ -25,6 +25,14 @@ bool GaveBack(const wire::Heartbeat& heartbeat, const std::string& partition,
                        return refusal.partition == partition && refusal.token == token;
                      });
 }
+
+// The life left, was evicted, or was followed by another.
+bool IsOver(const HeartbeatView& heartbeat, const Life& life) {
+  if (!heartbeat.record) return false;
+  if (heartbeat.record->incarnation > life.incarnation) return true;
+  return heartbeat.record->incarnation == life.incarnation && !heartbeat.live();
+}
+
 }  // namespace
 
 class Publisher::Holders {
@@ -99,7 +107,11 @@ void Publisher::Step() {
 bool Publisher::Settled() const {
   for (const auto& [id, planned] : calculator_->plan().workers) {
     const auto it = view_->workers.find(id);
-    if (it == view_->workers.end() || !it->second.acknowledged()) return false;
+    if (it == view_->workers.end()) return false;
+    // Who is gone will never acknowledge; what it was to have is for the next rebalance, which
+    // mustn't wait for this one's release_timeout.
+    if (IsOver(it->second.heartbeat, planned.life)) continue;
+    if (!it->second.acknowledged()) return false;
     if (it->second.doc.life_nonce != planned.life.nonce) return false;
     if (it->second.doc.owned != planned.target) return false;
   }
