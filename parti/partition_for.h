@@ -1,7 +1,8 @@
 // Which of n partitions a key belongs to: for producers and consumers that have to agree.
 //
-//   const std::int32_t number = parti::PartitionFor("customer-42", 24);   // 0 … 23, always the
-//   same nats.Publish("orders." + std::to_string(number), …);
+//   const std::int32_t number = parti::PartitionFor("customer-42", 24);  // 0 … 23
+//
+//   js.Publish("orders." + std::to_string(number), payload);
 //
 // Exactly: XXH3, 64 bits, seed 0, of the key's bytes; read as an unsigned number; modulo n. In
 // Python: xxhash.xxh3_64_intdigest(key.encode()) % n. It doesn't change between versions of parti;

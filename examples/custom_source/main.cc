@@ -4,7 +4,6 @@
 #include <ctime>
 #include <filesystem>
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "file_source.h"
@@ -18,15 +17,21 @@ int Fail(const absl::Status& status) {
   return 1;
 }
 
-// What tells one state of the file from another; none while it is missing.
-std::optional<std::pair<std::filesystem::file_time_type, std::uintmax_t>> Stamp(
-    const std::filesystem::path& path) {
+// What tells one state of the file from another; all zero while it is missing.
+struct Stamp {
+  std::filesystem::file_time_type time;
+  std::uintmax_t size = 0;
+  bool operator==(const Stamp&) const = default;
+};
+
+Stamp StampOf(const std::filesystem::path& path) {
   std::error_code error;
-  const auto time = std::filesystem::last_write_time(path, error);
-  if (error) return std::nullopt;
-  const auto size = std::filesystem::file_size(path, error);
-  if (error) return std::nullopt;
-  return std::pair(time, size);
+  Stamp stamp;
+  stamp.time = std::filesystem::last_write_time(path, error);
+  if (error) return {};
+  stamp.size = std::filesystem::file_size(path, error);
+  if (error) return {};
+  return stamp;
 }
 
 parti::ManagerOptions Options(const std::string& url, const std::filesystem::path& path) {
@@ -73,7 +78,7 @@ int main(int argc, char** argv) {
   // A worker must be able to begin with a file that is in order; later it may be out of order.
   if (auto first = FileSource(path).List(); !first.ok()) return Fail(first.status());
 
-  auto stamp = Stamp(path);
+  Stamp stamp = StampOf(path);
   auto manager = parti::Manager::Create(Options(url, path));
   if (!manager.ok()) return Fail(manager.status());
   if (absl::Status status = (*manager)->Start(); !status.ok()) return Fail(status);
@@ -83,7 +88,7 @@ int main(int argc, char** argv) {
   // Until a signal comes, looks at the file twice a second.
   const timespec half_a_second = {.tv_sec = 0, .tv_nsec = 500'000'000};
   while (sigtimedwait(&signals, nullptr, &half_a_second) < 0) {
-    const auto now = Stamp(path);
+    const Stamp now = StampOf(path);
     if (now == stamp) continue;
     stamp = now;
     // Each worker lists again; the leader rebalances if its list has changed.
