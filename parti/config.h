@@ -37,6 +37,9 @@ struct PARTI_EXPORT Config {
   std::string heartbeat_bucket;   // empty: <prefix>-heartbeat
   std::string assignment_bucket;  // empty: <prefix>-assignment
   std::string jetstream_domain;   // empty: the server's own
+  // How far this worker, as leader, lets the group's wire version rise while builds are upgraded.
+  // 0: as far as all workers speak. A group never goes back; see docs/upgrades.md.
+  int wire_version = 0;
 
   // This worker.
   std::string identity;  // stable over restarts of this process; empty: host name and pid

@@ -27,7 +27,7 @@ static_assert(kMaxLabels <= static_cast<std::int64_t>(wire::kMaxLabels));
 constexpr std::size_t kMaxLabelNameBytes = 128;
 constexpr std::size_t kMaxLabelValueBytes = 1024;
 
-const std::array<ConfigField, 37> kFields = {{
+const std::array<ConfigField, 38> kFields = {{
     {"prefix", &Config::prefix, 1, 32, kNameCharacters,
      "names the group: all workers with one server and prefix"},
     {"mode", &Config::mode, 0, 0, "exclusive or fast",
@@ -45,6 +45,8 @@ const std::array<ConfigField, 37> kFields = {{
      "the bucket of assignments; empty: <prefix>-assignment"},
     {"jetstream_domain", &Config::jetstream_domain, 0, kMaxBucketBytes, kNameCharacters,
      "the JetStream domain that the buckets are in; empty: the server's own"},
+    {"wire_version", &Config::wire_version, 0, wire::kMaxWireVersion, "",
+     "holds the group's wire version while builds are upgraded; 0: as new as all workers speak"},
     {"identity", &Config::identity, 0, 256, "text",
      "this process's name, stable over its restarts; empty: host name and pid"},
     {"identity_is_exclusive", &Config::identity_is_exclusive, 0, 0, "true or false",

@@ -79,7 +79,7 @@ void Applier::OnEntry(const wire::Entry& entry) {
   if (!active_ || entry.key != life_.worker || entry.deleted) return;
   // Rule [8]: within a life docs count in rising revision order only.
   if (entry.revision <= newest_seen_ && RuleOn(Rule::kForwardOnly)) return;
-  auto doc = wire::DecodeDoc(entry.value);
+  auto doc = context_->DecodeDoc(entry.value);
   if (!doc.ok()) {
     context_->Malformed(wire::Bucket::kAssignment, entry.key);
     context_->ReportOnce("doc " + entry.key, Severity::kError,
@@ -111,14 +111,11 @@ void Applier::OnFence(const KvAnswer& answer, std::uint64_t revision) {
   if (!pending_ || pending_->revision != revision || applying_) return;
   checking_ = false;
   if (answer.code != KvCode::kOk || answer.entry.deleted) return RetryFence();
-  const auto leader = wire::DecodeLeader(answer.entry.value);
-  if (!leader.ok()) return RetryFence();
-  if (leader->mode != context_->settings.mode) {
-    return host_->Refuse(absl::FailedPreconditionError(
-        fmt::format("this worker's mode is {} but the group runs in mode {}: use mode={}, or "
-                    "another prefix",
-                    wire::ModeName(context_->settings.mode), wire::ModeName(leader->mode),
-                    wire::ModeName(leader->mode))));
+  const auto leader = context_->DecodeLeader(answer.entry.value);
+  if (!leader.ok() || leader->mode != context_->settings.mode ||
+      leader->wire_version > context_->settings.newest_wire_version) {
+    RetryFence();
+    return host_->SawLeader(answer.entry);
   }
   const wire::Doc& doc = pending_->doc;
   const bool overtaken = leader->epoch > doc.epoch ||

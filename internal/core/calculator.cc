@@ -32,6 +32,7 @@ Calculator::Members Calculator::Present() const {
   Members present;
   for (const auto& [id, worker] : view_->workers) {
     if (!worker.heartbeat.live() || worker.condemned || worker.doc_blocks()) continue;
+    if (worker.too_old(context_->wire_version)) continue;
     const wire::Heartbeat& record = *worker.heartbeat.record;
     if (record.capacity <= 0) continue;
     present[id] = Member{{id, record.incarnation, record.nonce}, record.capacity, record.labels};
@@ -67,7 +68,8 @@ Calculator::Difference Calculator::Compare(const Members& present) {
     } else if (it != present.end() || worker.heartbeat.evicted() || worker.condemned) {
       ++difference.died;
       if (!DiedRepeatedly(id)) difference.repeated_deaths_only = false;
-    } else if (worker.heartbeat.live() && worker.heartbeat.record->capacity <= 0) {
+    } else if (worker.heartbeat.live() &&
+               (worker.heartbeat.record->capacity <= 0 || worker.too_old(context_->wire_version))) {
       ++difference.altered;
     }
   }

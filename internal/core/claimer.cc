@@ -45,13 +45,14 @@ void Claimer::OnClaim(const wire::Entry& entry) {
   ClaimSeen& seen = claims_[entry.key];
   seen.generation = claim_watch_.generation();
   if (seen.revision == entry.revision) return;
-  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, seen.generation};
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, 0, seen.generation};
   if (!entry.deleted) {
-    auto record = wire::DecodeClaim(entry.value);
+    auto record = context_->DecodeClaim(entry.value);
     if (record.ok()) {
       seen.record = *std::move(record);
     } else {
       context_->Malformed(wire::Bucket::kStableId, entry.key);
+      seen.lease_told_ms = wire::LeaseOfUnreadable(entry.value);
       context_->ReportOnce("claim " + entry.key, Severity::kWarning, record.status());
     }
   }
@@ -62,14 +63,15 @@ void Claimer::OnHeartbeat(const wire::Entry& entry) {
   HeartbeatSeen& seen = heartbeats_[entry.key];
   seen.generation = heartbeat_watch_.generation();
   if (seen.revision == entry.revision) return;
-  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, seen.generation};
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, 0, seen.generation};
   if (!entry.deleted) {
-    auto record = wire::DecodeHeartbeat(entry.value);
+    auto record = context_->DecodeHeartbeat(entry.value);
     if (record.ok()) {
       context_->SawEpoch(record->highest_epoch);
       seen.record = *std::move(record);
     } else {
       context_->Malformed(wire::Bucket::kHeartbeat, entry.key);
+      seen.lease_told_ms = wire::LeaseOfUnreadable(entry.value);
       context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning, record.status());
     }
   }
@@ -112,10 +114,12 @@ const Claimer::HeartbeatSeen* Claimer::FindHeartbeat(const std::string& id) cons
 Nanos Claimer::LongestLease() const {
   std::int64_t longest_ms = context_->settings.lease / kMillisecond;
   for (const auto& [id, seen] : claims_) {
-    if (seen.record) longest_ms = std::max(longest_ms, seen.record->lease_ms);
+    longest_ms =
+        std::max({longest_ms, seen.record ? seen.record->lease_ms : 0, seen.lease_told_ms});
   }
   for (const auto& [id, seen] : heartbeats_) {
-    if (seen.record) longest_ms = std::max(longest_ms, seen.record->lease_ms);
+    longest_ms =
+        std::max({longest_ms, seen.record ? seen.record->lease_ms : 0, seen.lease_told_ms});
   }
   return longest_ms * kMillisecond;
 }
@@ -250,7 +254,7 @@ void Claimer::OnDoc(const KvAnswer& answer) {
     incarnation = std::max(incarnation, heartbeat->record->incarnation);
   }
   if (answer.code == KvCode::kOk && !answer.entry.deleted) {
-    const auto doc = wire::DecodeDoc(answer.entry.value);
+    const auto doc = context_->DecodeDoc(answer.entry.value);
     if (doc.ok()) {
       context_->SawEpoch(doc->epoch);
       incarnation = std::max(incarnation, doc->life_incarnation);
@@ -273,7 +277,7 @@ void Claimer::WriteClaim() {
   step_ = Step::kClaiming;
   claim_ = wire::Claim{context_->settings.identity, life_.incarnation, life_.nonce,
                        context_->settings.lease / kMillisecond, context_->settings.process};
-  context_->Put(scope_, Bucket::kStableId, life_.worker, claim_expected_, wire::Encode(claim_),
+  context_->Put(scope_, Bucket::kStableId, life_.worker, claim_expected_, context_->Encode(claim_),
                 [this](const KvAnswer& a) { OnClaimAnswer(a); });
 }
 
@@ -321,7 +325,9 @@ void Claimer::Beat() {
   record.capacity = capacity_();
   record.state = StateName(State::kClaimingId);
   record.labels = context_->settings.labels;
-  context_->Put(scope_, Bucket::kHeartbeat, life_.worker, heartbeat_expected_, wire::Encode(record),
+  record.speaks = context_->settings.newest_wire_version;
+  context_->Put(scope_, Bucket::kHeartbeat, life_.worker, heartbeat_expected_,
+                context_->Encode(record),
                 [this, number](const KvAnswer& a) { OnBeatAnswer(a, number); });
 }
 
@@ -344,7 +350,7 @@ void Claimer::OnBeatReadBack(const KvAnswer& answer) {
     return Retry([this] { Beat(); });
   }
   if (answer.code == KvCode::kOk && !answer.entry.deleted) {
-    const auto record = wire::DecodeHeartbeat(answer.entry.value);
+    const auto record = context_->DecodeHeartbeat(answer.entry.value);
     if (record.ok() && record->nonce == life_.nonce && record->incarnation == life_.incarnation &&
         record->kind == wire::HeartbeatKind::kLive && sent_.contains(record->number)) {
       const Life life = life_;
@@ -371,7 +377,7 @@ void Claimer::GiveUp(bool conflict) {
     if (const auto it = claims_.find(life_.worker); it != claims_.end()) {
       it->second.since = context_->now;
     } else {
-      claims_[life_.worker] = {0, context_->now, false, std::nullopt, 0};
+      claims_[life_.worker] = {0, context_->now, false, std::nullopt, 0, 0};
     }
     window_ *= 2;
   }

@@ -42,6 +42,7 @@ class Claimer {
     Nanos since = 0;
     bool deleted = false;
     std::optional<wire::Claim> record;  // none: deleted or unreadable
+    std::int64_t lease_told_ms = 0;     // by one that is unreadable
     WatchId generation = 0;             // of the snapshot that showed it last
   };
   struct HeartbeatSeen {
@@ -49,6 +50,7 @@ class Claimer {
     Nanos since = 0;
     bool deleted = false;
     std::optional<wire::Heartbeat> record;
+    std::int64_t lease_told_ms = 0;
     WatchId generation = 0;
   };
   struct Candidate {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -18,6 +19,7 @@
 #include "internal/core/event.h"
 #include "internal/core/settings.h"
 #include "internal/core/time.h"
+#include "internal/wire/records.h"
 
 namespace parti::core {
 
@@ -49,6 +51,28 @@ class Context {
   // The highest epoch seen anywhere: in `leader`, in docs, in heartbeats.
   std::uint64_t highest_epoch = 0;
   void SawEpoch(std::uint64_t epoch) { highest_epoch = std::max(highest_epoch, epoch); }
+
+  // The group's wire version, as far as known: what we write. The oldest that we speak until then.
+  int wire_version = settings.oldest_wire_version;
+  std::string Encode(const wire::Claim& record) const { return wire::Encode(record, wire_version); }
+  std::string Encode(const wire::Leader& record) const { return wire::Encode(record); }
+  std::string Encode(const wire::Heartbeat& record) const {
+    return wire::Encode(record, wire_version);
+  }
+  std::string Encode(const wire::Doc& record) const { return wire::Encode(record, wire_version); }
+  // Whatever our build can read is read, also while the group is at an older version.
+  absl::StatusOr<wire::Claim> DecodeClaim(std::string_view bytes) const {
+    return wire::DecodeClaim(bytes, settings.newest_wire_version);
+  }
+  absl::StatusOr<wire::Leader> DecodeLeader(std::string_view bytes) const {
+    return wire::DecodeLeader(bytes, settings.newest_wire_version);
+  }
+  absl::StatusOr<wire::Heartbeat> DecodeHeartbeat(std::string_view bytes) const {
+    return wire::DecodeHeartbeat(bytes, settings.newest_wire_version);
+  }
+  absl::StatusOr<wire::Doc> DecodeDoc(std::string_view bytes) const {
+    return wire::DecodeDoc(bytes, settings.newest_wire_version);
+  }
 
   // Our own newest heartbeat sent; the leader record names it.
   std::uint64_t beat_nonce = 0;

@@ -44,6 +44,8 @@ std::string_view EvictionReasonName(EvictionReason reason) {
       return "deleted";
     case EvictionReason::kUnexplained:
       return "unexplained";
+    case EvictionReason::kTooOld:
+      return "too_old";
   }
   return "?";
 }

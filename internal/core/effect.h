@@ -197,6 +197,7 @@ enum class EvictionReason {
   kDeleted,      // its heartbeat was deleted
   kUnexplained,  // heartbeat and assignment contradict each other: a bucket was wiped or rolled
                  // back
+  kTooOld,       // its build can't read the group's wire version
 };
 std::string_view EvictionReasonName(EvictionReason reason);  // "silent", "release", …
 

@@ -12,6 +12,9 @@ using wire::KvCode;
 namespace {
 constexpr char kLeaderKey[] = "leader";
 constexpr int kMaxHoldoffLevel = 4;
+// A record that this worker doesn't fit is left alone longer than others: those whom it fits come
+// first.
+constexpr int kStrangeWait = 3;
 }  // namespace
 
 Election::Election(Context* context, Host* host)
@@ -65,14 +68,16 @@ void Election::View(const wire::Entry& entry) {
   revision_ = entry.revision;
   record_.reset();
   unreadable_ = false;
+  too_new_ = false;
   if (!entry.deleted) {
-    auto record = wire::DecodeLeader(entry.value);
+    auto record = context_->DecodeLeader(entry.value);
     if (record.ok()) {
       record_ = *std::move(record);
       context_->SawEpoch(record_->epoch);
     } else {
       unreadable_ = true;
       context_->Malformed(Bucket::kElection, entry.key);
+      too_new_ = absl::IsUnimplemented(record.status());
       context_->ReportOnce("leader", Severity::kError,
                            absl::DataLossError("the leader record is unreadable (" +
                                                std::string(record.status().message()) +
@@ -85,9 +90,17 @@ void Election::View(const wire::Entry& entry) {
 void Election::Changed() {
   since_ = context_->now;
   const Nanos ttl = context_->settings.election_ttl;
-  const bool waits = (record_ && !record_->released) || unreadable_;
+  if (const absl::Status fits = Fits(); !fits.ok()) {
+    Doubt(fits);
+  } else {
+    strange_.reset();
+    if (record_) {
+      fitted_ = true;
+      context_->wire_version = record_->wire_version;
+    }
+  }
+  const bool waits = (record_ && !record_->released) || unreadable_ || strange_;
   jitter_ = context_->Jitter(waits ? ttl / 10 : std::min(ttl / 20, 20 * kMillisecond));
-  if (!ModeFits()) return;
   const bool ours = record_ && record_->nonce == term_.nonce && record_->epoch == term_.epoch;
   if (role_ == Role::kLeading && !ours) {
     HoldOff();
@@ -99,13 +112,58 @@ void Election::Changed() {
   }
 }
 
-bool Election::ModeFits() {
-  if (!record_ || record_->mode == context_->settings.mode) return true;
-  host_->Refuse(absl::FailedPreconditionError(fmt::format(
-      "this worker's mode is {} but the group runs in mode {}: use mode={}, or another prefix",
-      wire::ModeName(context_->settings.mode), wire::ModeName(record_->mode),
-      wire::ModeName(record_->mode))));
-  return false;
+void Election::Learn(const wire::Entry& entry) {
+  if (entry.revision > revision_) View(entry);
+}
+
+// Whether this worker can be a member of the group that the record describes.
+absl::Status Election::Fits() const {
+  const Settings& s = context_->settings;
+  const std::string spoken =
+      s.oldest_wire_version == s.newest_wire_version
+          ? fmt::format("only {}", s.newest_wire_version)
+          : fmt::format("{} to {}", s.oldest_wire_version, s.newest_wire_version);
+  if (too_new_) {
+    return absl::FailedPreconditionError(
+        fmt::format("the group's leader record is of a wire version that this build doesn't speak "
+                    "(it speaks {}): run the build that the rest of the group runs",
+                    spoken));
+  }
+  if (!record_) return absl::OkStatus();
+  if (record_->mode != s.mode) {
+    return absl::FailedPreconditionError(fmt::format(
+        "this worker's mode is {} but the group runs in mode {}: use mode={}, or another prefix",
+        wire::ModeName(s.mode), wire::ModeName(record_->mode), wire::ModeName(record_->mode)));
+  }
+  if (record_->wire_version > s.newest_wire_version) {
+    return absl::FailedPreconditionError(
+        fmt::format("the group speaks wire version {} but this worker's build speaks {}: run the "
+                    "build that the rest of the group runs; a group never goes back to an older "
+                    "version",
+                    record_->wire_version, spoken));
+  }
+  if (record_->wire_version < s.oldest_wire_version) {
+    return absl::FailedPreconditionError(
+        fmt::format("the group speaks wire version {} but this worker's build speaks {}: upgrade "
+                    "the group by way of a build that speaks both",
+                    record_->wire_version, spoken));
+  }
+  return absl::OkStatus();
+}
+
+// A worker that starts takes the record's word for it. Who has been a member believes it when the
+// record turns out to be somebody's who goes on renewing it.
+void Election::Doubt(const absl::Status& why) {
+  bool renewed = false;
+  if (strange_ && strange_->revision != revision_) {
+    const std::optional<wire::Leader>& before = strange_->record;
+    renewed = !record_
+                  ? !before
+                  : before && before->epoch == record_->epoch && before->nonce == record_->nonce &&
+                        before->renewals < record_->renewals;
+  }
+  strange_ = Strange{revision_, record_};
+  if (!fitted_ || renewed) host_->Refuse(why);
 }
 
 // ---- challenging
@@ -113,7 +171,8 @@ bool Election::ModeFits() {
 Nanos Election::ChallengeAt() const {
   if (role_ != Role::kCandidate || !known_ || worker_.empty() || act_at_ != kNever) return kNever;
   const bool waits = (record_ && !record_->released) || unreadable_;
-  const Nanos wait = waits ? context_->settings.election_ttl : 0;
+  Nanos wait = waits ? context_->settings.election_ttl : 0;
+  if (strange_) wait = kStrangeWait * context_->settings.election_ttl;
   return std::max(since_ + wait + jitter_, holdoff_until_);
 }
 
@@ -140,25 +199,29 @@ void Election::OnLook(const KvAnswer& answer) {
     return;
   }
   // Where `leader` tells no epoch, the docs and heartbeats may remember one.
-  if (!record_) return BeginScan();
+  if (!record_ || strange_) return BeginScan();
   WriteChallenge();
 }
 
 void Election::BeginScan() {
   role_ = Role::kScanning;
+  scanned_speak_ = wire::kMaxWireVersion;
   scan_docs_ = std::make_unique<Watch>(
       context_, Bucket::kAssignment,
       [this](const wire::Entry& entry) {
-        const auto doc = wire::DecodeDoc(entry.value);
+        const auto doc = context_->DecodeDoc(entry.value);
         if (doc.ok()) context_->SawEpoch(doc->epoch);
       },
       [this] { OnScanReady(); });
   scan_heartbeats_ = std::make_unique<Watch>(
       context_, Bucket::kHeartbeat,
       [this](const wire::Entry& entry) {
-        const auto record = wire::DecodeHeartbeat(entry.value);
+        const auto record = context_->DecodeHeartbeat(entry.value);
         if (record.ok()) {
           context_->SawEpoch(std::max(record->highest_epoch, record->evicting_epoch));
+          if (record->kind == wire::HeartbeatKind::kLive) {
+            scanned_speak_ = std::min(scanned_speak_, record->speaks);
+          }
         }
       },
       [this] { OnScanReady(); });
@@ -184,8 +247,10 @@ void Election::WriteChallenge() {
   context_->SawEpoch(record_ ? record_->epoch : 0);
   term_.epoch = context_->highest_epoch + 1;
   term_.nonce = context_->Nonce();
-  term_.found_absent = !record_.has_value();
-  if (record_) {
+  // A record of a group that isn't ours tells nothing of ours.
+  term_.found_absent = !record_ || strange_;
+  wire_version_ = fitted_ ? context_->wire_version : FirstVersion();
+  if (!term_.found_absent) {
     term_.assignment_stream = record_->assignment_stream;
     term_.heartbeat_stream = record_->heartbeat_stream;
     term_.predecessor_nonce = record_->holder_nonce;
@@ -199,9 +264,16 @@ void Election::WriteChallenge() {
   sent_ = context_->now;
   sent_record_ = Record();
   context_->Emit(ElectionNote{ElectionNote::Kind::kChallenged, term_.epoch});
-  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(sent_record_),
+  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, context_->Encode(sent_record_),
                 [this](const KvAnswer& a) { OnChallengeAnswer(a); });
   if (!RuleOn(Rule::kReadAfterFence)) host_->Elected(term_);
+}
+
+// A new group's: as new as we and all that live (of a group whose record is gone) speak.
+int Election::FirstVersion() const {
+  const Settings& s = context_->settings;
+  const int limit = s.wire_version_limit > 0 ? s.wire_version_limit : s.newest_wire_version;
+  return std::max(std::min({s.newest_wire_version, limit, scanned_speak_}), s.oldest_wire_version);
 }
 
 wire::Leader Election::Record() const {
@@ -211,6 +283,7 @@ wire::Leader Election::Record() const {
   record.holder = worker_;
   record.renewals = renewals_;
   record.mode = context_->settings.mode;
+  record.wire_version = wire_version_;
   record.assignment_stream = assignment_stream_;
   record.heartbeat_stream = heartbeat_stream_;
   record.holder_nonce = context_->beat_nonce;
@@ -233,7 +306,7 @@ void Election::OnChallengeAnswer(const KvAnswer& answer) {
 void Election::OnChallengeReadBack(const KvAnswer& answer) {
   if (role_ != Role::kChallenging) return;
   if (answer.code == KvCode::kOk && !answer.entry.deleted) {
-    const auto record = wire::DecodeLeader(answer.entry.value);
+    const auto record = context_->DecodeLeader(answer.entry.value);
     if (record.ok() && record->nonce == term_.nonce && record->epoch == term_.epoch) {
       return Won(answer.entry.revision);
     }
@@ -260,6 +333,10 @@ void Election::Won(std::uint64_t revision) {
   revision_ = revision;
   record_ = sent_record_;
   unreadable_ = false;
+  too_new_ = false;
+  strange_.reset();
+  fitted_ = true;
+  context_->wire_version = sent_record_.wire_version;
   since_ = context_->now;
   context_->SawEpoch(term_.epoch);
   until_ = sent_ + context_->settings.election_ttl;
@@ -286,7 +363,7 @@ void Election::Renew() {
   const Nanos sent = context_->now;
   renewals_sent_[renewals_] = sent;
   sent_record_ = Record();
-  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, wire::Encode(sent_record_),
+  context_->Put(scope_, Bucket::kElection, kLeaderKey, revision_, context_->Encode(sent_record_),
                 [this, sent](const KvAnswer& a) { OnRenewAnswer(a, sent); });
 }
 
@@ -297,6 +374,7 @@ void Election::OnRenewAnswer(const KvAnswer& answer, Nanos sent) {
     case KvCode::kOk:
       revision_ = answer.revision;
       record_ = sent_record_;
+      context_->wire_version = sent_record_.wire_version;
       since_ = context_->now;
       if (confirm_pending_) act_at_ = context_->now;
       until_ = std::max(until_, sent + context_->settings.election_ttl);
@@ -324,12 +402,14 @@ void Election::OnRenewReadBack(const KvAnswer& answer) {
     return;
   }
   if (answer.code == KvCode::kOk && !answer.entry.deleted) {
-    const auto record = wire::DecodeLeader(answer.entry.value);
+    const auto record = context_->DecodeLeader(answer.entry.value);
     if (record.ok() && record->nonce == term_.nonce && record->epoch == term_.epoch &&
-        !record->released) {
+        !record->released && record->mode == context_->settings.mode &&
+        record->wire_version <= wire_version_) {
       // A renewal of ours whose answer was lost: the term counts from the sending of that one.
       revision_ = answer.entry.revision;
       record_ = *record;
+      context_->wire_version = record->wire_version;
       since_ = context_->now;
       if (const auto it = renewals_sent_.find(record->renewals); it != renewals_sent_.end()) {
         until_ = std::max(until_, it->second + context_->settings.election_ttl);
@@ -354,6 +434,12 @@ void Election::ConfirmStreams(std::uint64_t assignment, std::uint64_t heartbeat)
   heartbeat_stream_ = heartbeat;
   confirm_pending_ = true;
   if (role_ == Role::kLeading && !outstanding_) act_at_ = context_->now;
+}
+
+void Election::Raise(int wire_version) {
+  if (role_ != Role::kLeading || wire_version <= wire_version_) return;
+  wire_version_ = wire_version;
+  if (!outstanding_) act_at_ = context_->now;
 }
 
 // Deposed alive: whoever is deposed again and again waits longer and longer, or two would take
@@ -402,7 +488,7 @@ void Election::Resign(const std::string& why) {
   // One try: if it fails, the others wait for election_ttl, which is no more than slow.
   if (was_outstanding) return;
   releasing_ = true;
-  context_->Put(release_scope_, Bucket::kElection, kLeaderKey, expected, wire::Encode(record),
+  context_->Put(release_scope_, Bucket::kElection, kLeaderKey, expected, context_->Encode(record),
                 [this](const KvAnswer&) { releasing_ = false; });
 }
 

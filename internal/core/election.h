@@ -40,12 +40,13 @@ class Election {
 
   // The leader's picture rests on these streams now; its successors will compare.
   void ConfirmStreams(std::uint64_t assignment, std::uint64_t heartbeat);
+  // The members all speak this newer wire version: it becomes the group's with the next renewal.
+  void Raise(int wire_version);
+  // Somebody else read the record, too.
+  void Learn(const wire::Entry& entry);
   // The leader found its term unfit (a stream recreated, a higher epoch in a record): the next
   // epoch, at once.
   void Refence(const std::string& why);
-  // The leader gives up (it met a newer wire version, say) and stands back for a while.
-  void Resign(const std::string& why);
-
   void OnTime();
   Nanos NextDeadline() const;
 
@@ -55,7 +56,10 @@ class Election {
   void OnEntry(const wire::Entry& entry);
   void View(const wire::Entry& entry);
   void Changed();
-  bool ModeFits();
+  absl::Status Fits() const;
+  void Doubt(const absl::Status& why);
+  int FirstVersion() const;
+  void Resign(const std::string& why);
   Nanos RenewForBeatAt() const;
   Nanos ChallengeAt() const;
   void Challenge();
@@ -87,6 +91,15 @@ class Election {
   std::uint64_t revision_ = 0;
   std::optional<wire::Leader> record_;  // none: absent, deleted or unreadable
   bool unreadable_ = false;
+  bool too_new_ = false;  // unreadable, for its wire version is above what we speak
+  // Once a record was there that this worker fits, one that it doesn't fit must be renewed before
+  // it is believed: a single value that somebody wrote doesn't end a group.
+  bool fitted_ = false;
+  struct Strange {
+    std::uint64_t revision = 0;
+    std::optional<wire::Leader> record;
+  };
+  std::optional<Strange> strange_;  // a record that we don't fit stands
   Nanos since_ = 0;
   Nanos jitter_ = 0;
   int holdoff_level_ = 0;
@@ -96,10 +109,12 @@ class Election {
   // The scan of a group without a record: for epochs that its other buckets remember.
   std::unique_ptr<Watch> scan_docs_;
   std::unique_ptr<Watch> scan_heartbeats_;
+  int scanned_speak_ = wire::kMaxWireVersion;  // what all the living that it saw speak
 
   // Our term, challenged for or led.
   Term term_;
   std::uint64_t renewals_ = 0;
+  int wire_version_ = 1;  // what our record says of the group
   std::uint64_t assignment_stream_ = 0;
   std::uint64_t heartbeat_stream_ = 0;
   Nanos sent_ = 0;

@@ -52,9 +52,10 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   view = HeartbeatView{entry.revision, context_->now, entry.deleted, std::nullopt, 0};
   SawLease(0);
   if (entry.deleted) return true;
-  auto record = wire::DecodeHeartbeat(entry.value);
+  auto record = context_->DecodeHeartbeat(entry.value);
   if (!record.ok()) {
     context_->Malformed(wire::Bucket::kHeartbeat, entry.key);
+    SawLease(wire::LeaseOfUnreadable(entry.value));
     context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning,
                          absl::DataLossError("the heartbeat of " + entry.key +
                                              " is unreadable; it counts as a live worker until its "
@@ -93,9 +94,10 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
     // Whoever deleted it, a worker may have seen it and apply it yet: it holds everything, like an
     // unreadable one.
     next.unreadable = true;
-  } else if (auto doc = wire::DecodeDoc(entry.value); !doc.ok()) {
+  } else if (auto doc = context_->DecodeDoc(entry.value); !doc.ok()) {
     next.unreadable = true;
     context_->Malformed(wire::Bucket::kAssignment, entry.key);
+    SawLease(wire::LeaseOfUnreadable(entry.value));
     context_->ReportOnce("doc " + entry.key, Severity::kError,
                          absl::DataLossError("the assignment of " + entry.key +
                                              " is unreadable; its worker is evicted: " +

@@ -103,6 +103,10 @@ struct WorkerView {
   bool newer_life() const {
     return heartbeat.record && (!doc.valid || heartbeat.record->incarnation > doc.incarnation);
   }
+  // It can't read what is written in this wire version.
+  bool too_old(int wire_version) const {
+    return heartbeat.live() && heartbeat.record->speaks < wire_version;
+  }
   // The worker has applied the standing doc.
   bool acknowledged() const {
     return same_life() && heartbeat.live() && heartbeat.record->applied_revision == doc.revision &&

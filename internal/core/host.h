@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "internal/core/time.h"
+#include "internal/wire/kv_types.h"
 #include "internal/wire/records.h"
 
 namespace parti::core {
@@ -49,6 +50,8 @@ class Host {
   // Election.
   virtual void Elected(const Term& term) = 0;
   virtual void Deposed() = 0;
+  // `leader` was read, and doesn't fit this worker: what that means the election knows.
+  virtual void SawLeader(const wire::Entry& entry) = 0;
   // The worker must not go on (another mode, a newer wire version).
   virtual void Refuse(absl::Status why) = 0;
 };

@@ -27,7 +27,9 @@ Leader::Leader(Context* context, const Term& term, Calls calls)
           [this] {
             unfit_ = true;
             calls_.refence("an assignment that was there has vanished");
-          }) {
+          }),
+      upgrade_(context, &view_),
+      wire_version_(context->wire_version) {
   view_.KnowSentBefore(term.predecessor_nonce, term.predecessor_beat, term.predecessor_seen_at);
   // Rule [1]: the fence is written; only now is anything read that this term acts on.
   doc_watch_.Open();
@@ -196,6 +198,14 @@ void Leader::OnTime() {
   monitor_.OnTime();
   // A lease that was waited out frees partitions without any message.
   if (context_->now >= look) publisher_.Touch();
+  if (const int version = upgrade_.Due(); version != 0) calls_.raise(version);
+  if (context_->wire_version != wire_version_) {
+    // Whom the group has left behind gets nothing any more.
+    wire_version_ = context_->wire_version;
+    monitor_.Look();
+    calculator_.MembersTouched();
+    publisher_.Touch();
+  }
   calculator_.OnTime();
   publisher_.OnTime();
 }
@@ -204,8 +214,8 @@ Nanos Leader::NextDeadline() const {
   Nanos next = std::min(heartbeat_watch_.NextDeadline(), doc_watch_.NextDeadline());
   if (unfit_ || !taken_over_) return next;
   next = std::min({next, heartbeat_behind_.until, doc_behind_.until, poll_at_, confirm_at_});
-  return std::min(
-      {next, monitor_.NextDeadline(), calculator_.NextDeadline(), publisher_.NextDeadline()});
+  return std::min({next, monitor_.NextDeadline(), calculator_.NextDeadline(),
+                   publisher_.NextDeadline(), upgrade_.NextDeadline()});
 }
 
 }  // namespace parti::core

@@ -14,6 +14,7 @@
 #include "internal/core/host.h"
 #include "internal/core/monitor.h"
 #include "internal/core/publisher.h"
+#include "internal/core/upgrade.h"
 #include "internal/core/watch.h"
 
 namespace parti::core {
@@ -24,6 +25,7 @@ class Leader {
   struct Calls {
     std::function<void(std::uint64_t assignment, std::uint64_t heartbeat)> confirm_streams;
     std::function<void(const std::string& why)> refence;
+    std::function<void(int wire_version)> raise;
   };
 
   Leader(Context* context, const Term& term, Calls calls);
@@ -60,9 +62,11 @@ class Leader {
   Monitor monitor_;
   Calculator calculator_;
   Publisher publisher_;
+  Upgrade upgrade_;
 
   bool taken_over_ = false;
   bool unfit_ = false;
+  int wire_version_;  // the group's, as our picture of who is fit was made
   std::uint64_t heartbeat_stream_ = 0;
   std::uint64_t assignment_stream_ = 0;
   Nanos confirm_at_ = kNever;

@@ -69,6 +69,7 @@ wire::Heartbeat Lease::Record() {
   record.state = std::move(content.state);
   record.labels = context_->settings.labels;
   record.refused = std::move(content.refused);
+  record.speaks = context_->settings.newest_wire_version;
   return record;
 }
 
@@ -85,7 +86,8 @@ void Lease::Send() {
   changed_ = false;
   beat_at_ = context_->now + interval - interval / 10 + context_->Jitter(interval / 10 + 1);
   const std::uint64_t number = number_;
-  context_->Put(scope_, wire::Bucket::kHeartbeat, life_.worker, revision_, wire::Encode(Record()),
+  context_->Put(scope_, wire::Bucket::kHeartbeat, life_.worker, revision_,
+                context_->Encode(Record()),
                 [this, number](const KvAnswer& answer) { OnAnswer(answer, number); });
 }
 
@@ -155,7 +157,7 @@ void Lease::OnReadBack(const KvAnswer& answer) {
     return;
   }
   if (answer.code == wire::KvCode::kOk && !answer.entry.deleted) {
-    const auto record = wire::DecodeHeartbeat(answer.entry.value);
+    const auto record = context_->DecodeHeartbeat(answer.entry.value);
     const bool ours =
         record.ok() && record->nonce == life_.nonce && record->incarnation == life_.incarnation;
     if (ours && record->kind == wire::HeartbeatKind::kLive) {

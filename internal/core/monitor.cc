@@ -79,6 +79,13 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, Verdict* verdict) const {
     *verdict = {EvictionReason::kUnreadable, "its assignment was unreadable"};
     return 0;
   }
+  // It couldn't read what would take its partitions away.
+  if (worker.too_old(context_->wire_version) && worker.same_life() && !doc.empty()) {
+    *verdict = {EvictionReason::kTooOld,
+                fmt::format("its build speaks wire versions up to {}, the group is at {}",
+                            heartbeat.record->speaks, context_->wire_version)};
+    return 0;
+  }
   const Nanos suspect = worker.suspect ? suspects_until_ : kNever;
   if (heartbeat.live()) {
     const Nanos silent =
@@ -149,7 +156,7 @@ void Monitor::Evict(const std::string& id, WorkerView& worker, const Verdict& ve
   worker.evicting = true;
   context_->Report(Severity::kWarning,
                    absl::AbortedError(fmt::format("evicting {}: {}", id, verdict.why)));
-  context_->Put(scope_, Bucket::kHeartbeat, id, heartbeat.revision, wire::Encode(tombstone),
+  context_->Put(scope_, Bucket::kHeartbeat, id, heartbeat.revision, context_->Encode(tombstone),
                 [this, id, tombstone, reason = verdict.reason](const KvAnswer& answer) {
                   OnEvictAnswer(id, tombstone, reason, answer);
                 });
@@ -161,7 +168,7 @@ void Monitor::OnEvictAnswer(const std::string& id, const wire::Heartbeat& tombst
   if (answer.code == KvCode::kOk) {
     context_->Emit(EvictionNote{id, reason});
     worker.evicting = false;
-    view_->TakeHeartbeat(wire::Entry{id, answer.revision, false, wire::Encode(tombstone)});
+    view_->TakeHeartbeat(wire::Entry{id, answer.revision, false, context_->Encode(tombstone)});
     changed_(id);
     Touched(id);
     return;

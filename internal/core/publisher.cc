@@ -124,7 +124,8 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   if (doc.writing || doc.rereading || worker.rereading) return;
   if (!worker.heartbeat.live()) return EmptyDoc(id, worker);
   if (doc.unreadable) return StandIn(id, worker);
-  if (!worker.usable() || !calculator_->plan().exists) return;
+  if (!worker.usable() || worker.too_old(context_->wire_version)) return;
+  if (!calculator_->plan().exists) return;
 
   const wire::Heartbeat& heartbeat = *worker.heartbeat.record;
   const Life life{id, heartbeat.incarnation, heartbeat.nonce};
@@ -228,7 +229,7 @@ void Publisher::Write(const std::string& id, WorkerView& worker, Draft draft) {
     draft.doc.releasing.push_back(view_->names.Name(p));
   }
   std::sort(draft.doc.releasing.begin(), draft.doc.releasing.end());
-  std::string value = wire::Encode(draft.doc);
+  std::string value = context_->Encode(draft.doc);
   worker.doc.writing = true;
   const std::uint64_t expected = worker.doc.revision;
   // Rule [7]: from now on it may land, until a later compare-and-set succeeds or a newer revision

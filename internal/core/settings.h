@@ -21,6 +21,11 @@ struct Settings {
   int max_workers = 1000;  // ids worker_id_prefix + 0 … max_workers - 1
 
   wire::Mode mode = wire::Mode::kExclusive;
+  // The wire versions that this build speaks, and how far this worker, as the leader, may raise the
+  // group's: 0 as far as all members speak.
+  int oldest_wire_version = wire::kOldestWireVersion;
+  int newest_wire_version = wire::kWireVersion;
+  int wire_version_limit = 0;
   bool assume_new_group = false;  // waives the first wait of a group that has no leader record
 
   std::int64_t capacity = 1;
@@ -31,7 +36,7 @@ struct Settings {
   Nanos election_ttl = 3 * kSecond;
   Nanos election_holdoff = 0;  // 0: election_ttl / 4
   Nanos poll_interval = 0;     // 0: lease / 2
-  int drift_ppm = 10'000;  // how much two clocks' rates may differ: 1 %
+  int drift_ppm = 10'000;      // how much two clocks' rates may differ: 1 %
 
   Nanos debounce = 100 * kMillisecond;
   Nanos debounce_cap = kSecond;

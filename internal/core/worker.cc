@@ -157,7 +157,8 @@ class Worker::Impl : public Host {
         Leader::Calls{[this](std::uint64_t assignment, std::uint64_t heartbeat) {
                         election_.ConfirmStreams(assignment, heartbeat);
                       },
-                      [this](const std::string& why) { refence_why_ = why; }});
+                      [this](const std::string& why) { refence_why_ = why; },
+                      [this](int wire_version) { election_.Raise(wire_version); }});
     if (partitions_) leader_->SetPartitions(partitions_);
   }
 
@@ -168,6 +169,8 @@ class Worker::Impl : public Host {
     retired_leader_ = std::move(leader_);
     refence_why_.reset();
   }
+
+  void SawLeader(const wire::Entry& entry) override { election_.Learn(entry); }
 
   void Refuse(absl::Status why) override {
     if (refused_) return;
@@ -206,7 +209,7 @@ class Worker::Impl : public Host {
   // Joins when all old work has drained; or, with nothing to offer, when the old lease has run its
   // full length in any case.
   void Rejoin() {
-    if (phase_ != Phase::kRunning || lease_.alive() || claimer_.active()) {
+    if (phase_ != Phase::kRunning || refused_ || lease_.alive() || claimer_.active()) {
       rejoin_at_ = kNever;
       return;
     }

@@ -17,6 +17,8 @@ core::Settings CoreSettings(const Config& config) {
   settings.worker_id_prefix = config.worker_id_prefix;
   settings.max_workers = config.max_workers;
   settings.mode = config.mode == Mode::kFast ? wire::Mode::kFast : wire::Mode::kExclusive;
+  settings.newest_wire_version = wire::BuildVersion();
+  settings.wire_version_limit = config.wire_version;
   settings.assume_new_group = config.assume_new_group;
   settings.capacity = config.capacity;
   settings.labels = config.labels;

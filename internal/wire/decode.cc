@@ -17,7 +17,8 @@ namespace {
 using nlohmann::json;
 
 // Unpacks, parses and checks the version.
-absl::StatusOr<json> Open(std::string_view what, std::string_view bytes, std::size_t max_values) {
+absl::StatusOr<json> Open(std::string_view what, std::string_view bytes, std::size_t max_values,
+                          int newest) {
   std::string scratch;
   absl::StatusOr<std::string_view> text = Unpack(bytes, &scratch);
   if (!text.ok()) return text.status();
@@ -27,9 +28,10 @@ absl::StatusOr<json> Open(std::string_view what, std::string_view bytes, std::si
   std::uint64_t version = 0;
   fields.Unsigned("v", &version, 1);
   if (!fields.ok()) return fields.status();
-  if (version > kWireVersion) {
+  if (version > static_cast<std::uint64_t>(newest)) {
     return absl::UnimplementedError(fmt::format(
-        "{} of wire version {}, newer than {}: upgrade this worker", what, version, kWireVersion));
+        "{} of wire version {}, this build reads versions up to {}: upgrade this worker", what,
+        version, newest));
   }
   return object;
 }
@@ -45,6 +47,13 @@ void ReadMode(FieldReader* fields, Mode* mode) {
     }
   }
   fields->Fail("mode", "is neither exclusive nor fast");
+}
+
+// Missing: the oldest.
+void ReadVersion(FieldReader* fields, const char* name, int* version) {
+  std::int64_t number = kOldestWireVersion;
+  fields->Integer(name, &number, 1, kMaxWireVersion, Presence::kOptional);
+  *version = static_cast<int>(number);
 }
 
 void ReadKind(FieldReader* fields, HeartbeatKind* kind) {
@@ -234,8 +243,8 @@ absl::Status ReadProblems(const json& array, std::vector<std::string>* problems)
 
 }  // namespace
 
-absl::StatusOr<Claim> DecodeClaim(std::string_view bytes) {
-  const absl::StatusOr<json> object = Open("claim", bytes, kMaxSmallRecordValues);
+absl::StatusOr<Claim> DecodeClaim(std::string_view bytes, int newest) {
+  const absl::StatusOr<json> object = Open("claim", bytes, kMaxSmallRecordValues, newest);
   if (!object.ok()) return object.status();
   Claim claim;
   FieldReader fields("claim", *object);
@@ -254,8 +263,8 @@ absl::StatusOr<Claim> DecodeClaim(std::string_view bytes) {
   return claim;
 }
 
-absl::StatusOr<Leader> DecodeLeader(std::string_view bytes) {
-  const absl::StatusOr<json> object = Open("leader", bytes, kMaxSmallRecordValues);
+absl::StatusOr<Leader> DecodeLeader(std::string_view bytes, int newest) {
+  const absl::StatusOr<json> object = Open("leader", bytes, kMaxSmallRecordValues, newest);
   if (!object.ok()) return object.status();
   Leader leader;
   FieldReader fields("leader", *object);
@@ -265,6 +274,7 @@ absl::StatusOr<Leader> DecodeLeader(std::string_view bytes) {
   fields.Unsigned("renewals", &leader.renewals);
   fields.Boolean("released", &leader.released);
   ReadMode(&fields, &leader.mode);
+  ReadVersion(&fields, "wire", &leader.wire_version);
   const json* streams = fields.Object("streams");
   if (streams == nullptr) return fields.status();
   FieldReader inner("leader.streams", *streams);
@@ -280,8 +290,8 @@ absl::StatusOr<Leader> DecodeLeader(std::string_view bytes) {
   return leader;
 }
 
-absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes) {
-  const absl::StatusOr<json> object = Open("heartbeat", bytes, kMaxSmallRecordValues);
+absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes, int newest) {
+  const absl::StatusOr<json> object = Open("heartbeat", bytes, kMaxSmallRecordValues, newest);
   if (!object.ok()) return object.status();
   Heartbeat heartbeat;
   FieldReader fields("heartbeat", *object);
@@ -300,6 +310,7 @@ absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes) {
   fields.Text("state", &heartbeat.state, 0, kMaxNameBytes);
   ReadLabels(&fields, &heartbeat.labels);
   ReadRefusals(&fields, &heartbeat.refused);
+  ReadVersion(&fields, "speaks", &heartbeat.speaks);
   if (evicted) {
     fields.Unsigned("replaced", &heartbeat.replaced_revision);
     fields.Unsigned("evicted_by", &heartbeat.evicting_epoch);
@@ -308,8 +319,8 @@ absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes) {
   return heartbeat;
 }
 
-absl::StatusOr<Doc> DecodeDoc(std::string_view bytes) {
-  const absl::StatusOr<json> object = Open("doc", bytes, kMaxDocValues);
+absl::StatusOr<Doc> DecodeDoc(std::string_view bytes, int newest) {
+  const absl::StatusOr<json> object = Open("doc", bytes, kMaxDocValues, newest);
   if (!object.ok()) return object.status();
   Doc doc;
   FieldReader fields("doc", *object);
@@ -332,8 +343,8 @@ absl::StatusOr<Doc> DecodeDoc(std::string_view bytes) {
   return doc;
 }
 
-absl::StatusOr<Control> DecodeControl(std::string_view bytes) {
-  const absl::StatusOr<json> object = Open("control", bytes, kMaxDocValues);
+absl::StatusOr<Control> DecodeControl(std::string_view bytes, int newest) {
+  const absl::StatusOr<json> object = Open("control", bytes, kMaxDocValues, newest);
   if (!object.ok()) return object.status();
   Control control;
   FieldReader fields("control", *object);
@@ -348,8 +359,8 @@ absl::StatusOr<Control> DecodeControl(std::string_view bytes) {
   return control;
 }
 
-absl::StatusOr<Report> DecodeReport(std::string_view bytes) {
-  const absl::StatusOr<json> object = Open("report", bytes, kMaxSmallRecordValues);
+absl::StatusOr<Report> DecodeReport(std::string_view bytes, int newest) {
+  const absl::StatusOr<json> object = Open("report", bytes, kMaxSmallRecordValues, newest);
   if (!object.ok()) return object.status();
   Report report;
   FieldReader fields("report", *object);
@@ -376,6 +387,20 @@ absl::StatusOr<Report> DecodeReport(std::string_view bytes) {
   if (!status.ok()) return status;
   if (status = ReadProblems(*problems, &report.problems); !status.ok()) return status;
   return report;
+}
+
+std::int64_t LeaseOfUnreadable(std::string_view bytes) {
+  const absl::StatusOr<json> object = Open("record", bytes, kMaxDocValues, kMaxWireVersion);
+  if (!object.ok()) return 0;
+  std::int64_t lease_ms = 0;
+  FieldReader fields("record", *object);
+  fields.Integer("lease_ms", &lease_ms, 1, kMaxLeaseMs, Presence::kOptional);
+  const auto life = object->find("life");
+  if (life != object->end() && life->is_object()) {
+    FieldReader("record.life", *life)
+        .Integer("lease_ms", &lease_ms, 1, kMaxLeaseMs, Presence::kOptional);
+  }
+  return lease_ms;
 }
 
 }  // namespace parti::wire

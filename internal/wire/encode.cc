@@ -126,12 +126,12 @@ std::string_view ModeName(Mode mode) {
   return "?";
 }
 
-std::string Encode(const Claim& record) {
+std::string Encode(const Claim& record, int version) {
   std::string out =
       fmt::format(FMT_COMPILE("{{\"v\":{},\"identity\":{},\"incarnation\":{},\"nonce\":\"{:016x}\","
                               "\"lease_ms\":{},\"process\":{{\"boot\":{},\"pidns\":{},\"pid\":{},"
                               "\"start\":{}}}}}"),
-                  kWireVersion, Quoted(record.identity), record.incarnation, record.nonce,
+                  version, Quoted(record.identity), record.incarnation, record.nonce,
                   record.lease_ms, Quoted(record.process.boot_id), record.process.pid_namespace,
                   record.process.pid, record.process.start_ticks);
   return Pack(std::move(out));
@@ -142,24 +142,31 @@ std::string Encode(const Leader& record) {
       FMT_COMPILE("{{\"v\":{},\"epoch\":{},\"nonce\":\"{:016x}\",\"holder\":{},\"renewals\":{},"
                   "\"released\":{},\"mode\":\"{}\",\"streams\":{{\"assignment\":\"{:016x}\","
                   "\"heartbeat\":\"{:016x}\"}},\"beat\":{{\"nonce\":\"{:016x}\","
-                  "\"number\":{}}}}}"),
-      kWireVersion, record.epoch, record.nonce, Quoted(record.holder), record.renewals,
+                  "\"number\":{}}}"),
+      kOldestWireVersion, record.epoch, record.nonce, Quoted(record.holder), record.renewals,
       record.released, ModeName(record.mode), record.assignment_stream, record.heartbeat_stream,
       record.holder_nonce, record.holder_beat);
+  if (record.wire_version != kOldestWireVersion) {
+    fmt::format_to(std::back_inserter(out), FMT_COMPILE(",\"wire\":{}"), record.wire_version);
+  }
+  out.push_back('}');
   return Pack(std::move(out));
 }
 
-std::string Encode(const Heartbeat& record) {
+std::string Encode(const Heartbeat& record, int version) {
   std::string out = fmt::format(
       FMT_COMPILE("{{\"v\":{},\"kind\":\"{}\",\"life\":{},\"nonce\":\"{:016x}\",\"number\":{},"
                   "\"lease_ms\":{},\"applied\":{},\"applied_nonce\":\"{:016x}\",\"epoch\":{},"
                   "\"capacity\":{},\"state\":"),
-      kWireVersion, KindName(record.kind), record.incarnation, record.nonce, record.number,
+      version, KindName(record.kind), record.incarnation, record.nonce, record.number,
       record.lease_ms, record.applied_revision, record.applied_nonce, record.highest_epoch,
       record.capacity);
   AppendString(record.state, &out);
   if (!record.labels.empty()) AppendLabels(record.labels, &out);
   if (!record.refused.empty()) AppendRefusals(record.refused, &out);
+  if (record.speaks != kOldestWireVersion) {
+    fmt::format_to(std::back_inserter(out), FMT_COMPILE(",\"speaks\":{}"), record.speaks);
+  }
   if (record.kind == HeartbeatKind::kEvicted) {
     fmt::format_to(std::back_inserter(out), FMT_COMPILE(",\"replaced\":{},\"evicted_by\":{}"),
                    record.replaced_revision, record.evicting_epoch);
@@ -168,11 +175,11 @@ std::string Encode(const Heartbeat& record) {
   return Pack(std::move(out));
 }
 
-std::string Encode(const Doc& record) {
+std::string Encode(const Doc& record, int version) {
   std::string out = fmt::format(
       FMT_COMPILE("{{\"v\":{},\"epoch\":{},\"nonce\":\"{:016x}\",\"version\":{},\"life\":{{"
                   "\"incarnation\":{},\"nonce\":\"{:016x}\",\"lease_ms\":{}}},\"owned\":"),
-      kWireVersion, record.epoch, record.nonce, record.version, record.life_incarnation,
+      version, record.epoch, record.nonce, record.version, record.life_incarnation,
       record.life_nonce, record.life_lease_ms);
   AppendOwned(record.owned, &out);
   out.append(",\"releasing\":");
@@ -183,8 +190,8 @@ std::string Encode(const Doc& record) {
 }
 
 std::string Encode(const Control& record) {
-  std::string out = fmt::format(FMT_COMPILE("{{\"v\":{},\"paused\":{},\"drained\":"), kWireVersion,
-                                record.paused);
+  std::string out = fmt::format(FMT_COMPILE("{{\"v\":{},\"paused\":{},\"drained\":"),
+                                kOldestWireVersion, record.paused);
   AppendStrings({record.drained.begin(), record.drained.end()}, &out);
   out.append(",\"pins\":[");
   for (std::size_t i = 0; i < record.pins.size(); ++i) {
@@ -200,7 +207,7 @@ std::string Encode(const Report& record) {
       FMT_COMPILE("{{\"v\":{},\"epoch\":{},\"nonce\":\"{:016x}\",\"leader\":{},\"state\":{},"
                   "\"version\":{},\"cause\":{},\"listed\":{},\"partitions\":{},"
                   "\"unassigned\":{},\"sample\":"),
-      kWireVersion, record.epoch, record.nonce, Quoted(record.leader), Quoted(record.state),
+      kOldestWireVersion, record.epoch, record.nonce, Quoted(record.leader), Quoted(record.state),
       record.version, Quoted(std::string_view(record.cause).substr(0, kMaxReasonBytes)),
       record.listed, record.partitions, record.unassigned);
   const auto first = [](const std::vector<std::string>& texts) {

@@ -25,7 +25,17 @@
 
 namespace parti::wire {
 
-inline constexpr int kWireVersion = 1;
+// A build reads every version from kOldestWireVersion up to its newest, and writes the one that the
+// group has agreed on (docs/upgrades.md). Only a change that older builds would misread makes a new
+// version; unknown fields are ignored, so adding one doesn't.
+inline constexpr int kOldestWireVersion = 1;
+inline constexpr int kWireVersion = 1;  // the newest that these records describe
+// The newest that this program speaks: kWireVersion. In a translation unit of its own, so that a
+// test program can be a newer build.
+int BuildVersion();
+// A larger one in a record is malformed.
+inline constexpr int kMaxWireVersion = 1'000'000;
+
 inline constexpr std::size_t kCompressFromBytes = 64 * 1024;
 // A record that would decode to more than this is refused unread (decompression bombs).
 inline constexpr std::size_t kMaxDecodedBytes = 64 * 1024 * 1024;
@@ -56,7 +66,9 @@ struct Claim {
   friend bool operator==(const Claim&, const Claim&) = default;
 };
 
-// Who leads. (epoch, nonce) is the fence.
+// Who leads, and what the group has agreed on. (epoch, nonce) is the fence. Its own layout is that
+// of version 1 for good, fields may only be added: so every build, however old, can tell that a
+// group has left it behind.
 struct Leader {
   std::uint64_t epoch = 0;
   std::uint64_t nonce = 0;
@@ -64,6 +76,7 @@ struct Leader {
   std::uint64_t renewals = 0;
   bool released = false;  // the holder resigned: no need to wait for it
   Mode mode = Mode::kExclusive;
+  int wire_version = 1;  // the group's: what all other records are written in
   // Identities of the streams that the leader's picture rests on; 0: not confirmed yet. A successor
   // that finds another one knows that the bucket was recreated.
   std::uint64_t assignment_stream = 0;
@@ -103,6 +116,7 @@ struct Heartbeat {
   std::string state;
   std::map<std::string, std::string> labels;
   std::vector<Refusal> refused;
+  int speaks = 1;  // the newest wire version of the sender's build
   // Tombstone only: the revision it replaced (0: the key was absent), and the evicting epoch.
   std::uint64_t replaced_revision = 0;
   std::uint64_t evicting_epoch = 0;
@@ -164,21 +178,26 @@ inline constexpr std::string_view kLeaderKey = "leader";
 inline constexpr std::string_view kControlKey = "control";
 inline constexpr std::string_view kReportKey = "report";
 
-std::string Encode(const Claim& record);
+// `version`: which to write, kOldestWireVersion to BuildVersion().
+std::string Encode(const Claim& record, int version = kOldestWireVersion);
 std::string Encode(const Leader& record);
-std::string Encode(const Heartbeat& record);
-std::string Encode(const Doc& record);
+std::string Encode(const Heartbeat& record, int version = kOldestWireVersion);
+std::string Encode(const Doc& record, int version = kOldestWireVersion);
 std::string Encode(const Control& record);
 std::string Encode(const Report& record);
 
-// InvalidArgument: malformed, says what and where. Unimplemented: a newer wire version than
-// kWireVersion. ResourceExhausted: larger than kMaxDecodedBytes.
-absl::StatusOr<Claim> DecodeClaim(std::string_view bytes);
-absl::StatusOr<Leader> DecodeLeader(std::string_view bytes);
-absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes);
-absl::StatusOr<Doc> DecodeDoc(std::string_view bytes);
-absl::StatusOr<Control> DecodeControl(std::string_view bytes);
-absl::StatusOr<Report> DecodeReport(std::string_view bytes);
+// InvalidArgument: malformed, says what and where. Unimplemented: a wire version above `newest`.
+// ResourceExhausted: larger than kMaxDecodedBytes.
+absl::StatusOr<Claim> DecodeClaim(std::string_view bytes, int newest = BuildVersion());
+absl::StatusOr<Leader> DecodeLeader(std::string_view bytes, int newest = BuildVersion());
+absl::StatusOr<Heartbeat> DecodeHeartbeat(std::string_view bytes, int newest = BuildVersion());
+absl::StatusOr<Doc> DecodeDoc(std::string_view bytes, int newest = BuildVersion());
+absl::StatusOr<Control> DecodeControl(std::string_view bytes, int newest = BuildVersion());
+absl::StatusOr<Report> DecodeReport(std::string_view bytes, int newest = BuildVersion());
+
+// What a claim, heartbeat or doc that couldn't be decoded tells of its lease all the same, in ms:
+// the field keeps its name and place in every version. 0 if it tells nothing.
+std::int64_t LeaseOfUnreadable(std::string_view bytes);
 
 // Upper bound of the bytes that one more partition adds to an encoded Doc, before compression.
 std::size_t DocBytesPerPartition(std::string_view partition_id);

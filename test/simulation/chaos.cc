@@ -32,7 +32,16 @@ core::Settings Chaos::NewSettings() {
   }
   if (scenario.capacities_differ) settings.capacity = random_.Int(1, 3);
   settings.identity_is_exclusive = scenario.identity_is_exclusive;
+  settings.newest_wire_version = DrawBuild();
   return settings;
+}
+
+// The newest wire version that a process which starts now speaks.
+int Chaos::DrawBuild() {
+  const Scenario& scenario = shared_.scenario;
+  if (!scenario.two_builds) return scenario.settings.newest_wire_version;
+  if (shared_.now() >= scenario.upgraded_at || over_) return 2;
+  return names_ > scenario.workers && random_.Chance(0.3) ? 2 : 1;
 }
 
 void Chaos::StartNew() {
@@ -145,7 +154,7 @@ void Chaos::ReturnLater(Process* gone) {
   const Nanos delay = random_.Chance(0.3) ? random_.Between(0, 200 * kMillisecond)
                                           : random_.Exponential(3 * kSecond);
   shared_.queue.After(delay, [this, gone] {
-    if (!over_ && !gone->exists()) world_.Restart(*gone);
+    if (!over_ && !gone->exists()) world_.Restart(*gone, DrawBuild());
   });
 }
 

@@ -26,6 +26,7 @@ class Chaos {
   Process* Victim();  // running, often the leader; null if there is none
   std::vector<Process*> Existing() const;
   core::Settings NewSettings();
+  int DrawBuild();
   void StartNew();
   void ReturnLater(Process* gone);
 

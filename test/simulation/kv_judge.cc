@@ -16,12 +16,15 @@ std::shared_ptr<SentPut> KvJudge::Sending(int process, Nanos sent, core::KvPut p
   record->put = std::move(put);
   const std::string& value = record->put.value;
   if (record->put.bucket == Bucket::kElection) {
-    if (auto leader = wire::DecodeLeader(value); leader.ok()) record->leader = *std::move(leader);
+    if (auto leader = wire::DecodeLeader(value, wire::kMaxWireVersion); leader.ok())
+      record->leader = *std::move(leader);
   } else if (record->put.bucket == Bucket::kHeartbeat) {
-    if (auto beat = wire::DecodeHeartbeat(value); beat.ok()) record->heartbeat = *std::move(beat);
+    if (auto beat = wire::DecodeHeartbeat(value, wire::kMaxWireVersion); beat.ok())
+      record->heartbeat = *std::move(beat);
     if (record->heartbeat) CheckAcknowledgement(process, *record->heartbeat);
   } else if (record->put.bucket == Bucket::kAssignment) {
-    if (auto doc = wire::DecodeDoc(value); doc.ok()) record->doc = *std::move(doc);
+    if (auto doc = wire::DecodeDoc(value, wire::kMaxWireVersion); doc.ok())
+      record->doc = *std::move(doc);
     if (record->doc && leader_ && record->doc->epoch < leader_->epoch) {
       shared_.tally.Add(Count::kDeposedWriteSent);
     }
@@ -90,6 +93,9 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
   if (change) {
     ++leader_changes_;
     shared_.tally.Add(Count::kLeaderChange);
+  }
+  if (leader_ && leader.wire_version > leader_->wire_version) {
+    shared_.tally.Add(Count::kVersionRaised);
   }
   leader_ = leader;
 }

@@ -68,6 +68,8 @@ class Drawing {
       DrawStrikes(wildness);
       DrawApplication(wildness);
     }
+    s_.two_builds = random_.Chance(0.25);
+    s_.upgraded_at = random_.Between(0, s_.chaos);
     return s_;
   }
 
@@ -238,10 +240,12 @@ std::string Describe(const Scenario& s) {
     }
   }
   return fmt::format(
-      "seed {}: {}, {} workers (up to {}), {} partitions, {}, mode {}, lease {:.2f} s{}, election "
+      "seed {}: {}, {} workers (up to {}), {} partitions, {}, mode {}{}, lease {:.2f} s{}, "
+      "election "
       "{:.2f} s, drift {} ppm, request timeout {:.2f} s, {:.0f} s of chaos; strikes:{}",
       s.seed, s.profile, s.workers, s.workers_max, s.partitions, s.strategy,
-      wire::ModeName(s.settings.mode), Seconds(s.settings.lease),
+      wire::ModeName(s.settings.mode), s.two_builds ? ", two builds" : "",
+      Seconds(s.settings.lease),
       s.leases_differ ? fmt::format(" to {:.2f} s", Seconds(s.lease_max)) : "",
       Seconds(s.settings.election_ttl), s.settings.drift_ppm, Seconds(s.settings.request_timeout),
       Seconds(s.chaos), strikes.empty() ? " none" : strikes);

@@ -94,6 +94,10 @@ struct Scenario {
   bool clocks_drift = false;
   bool capacities_differ = false;
   bool identity_is_exclusive = false;
+  // Two builds: the first workers speak wire version 1 only; who starts after `upgraded_at`, and
+  // some before, speak 2 as well.
+  bool two_builds = false;
+  Nanos upgraded_at = 0;
   Nanos start_spread = 0;  // the first workers start within this time
   Nanos listing_delay = core::kMillisecond;
   double listing_fails = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <sstream>
 #include <stdexcept>
@@ -79,6 +80,14 @@ void Apply(const std::string& name, const std::string& value, core::Settings* se
     settings->request_timeout = Duration(value);
   } else if (name == "new-group") {
     settings->assume_new_group = value == "assumed";
+  } else if (name == "speaks") {
+    settings->newest_wire_version = std::stoi(value);
+  } else if (name == "speaks-from") {
+    settings->oldest_wire_version = std::stoi(value);
+  } else if (name == "wire-limit") {
+    settings->wire_version_limit = std::stoi(value);
+  } else if (name == "exclusive-identity") {
+    settings->identity_is_exclusive = value == "yes";
   } else if (name == "max-workers") {
     settings->max_workers = std::stoi(value);
   } else {
@@ -241,7 +250,10 @@ bool Story::OnProcess(const Words& words) {
   if (command == "crash") {
     process().Crash();
   } else if (command == "restart") {
-    world().Restart(process());
+    const Process& former = process();
+    const auto speaks = words.named.find("speaks");
+    world().Restart(former, speaks == words.named.end() ? former.settings().newest_wire_version
+                                                        : std::stoi(speaks->second));
   } else if (command == "reboot") {
     world().Reboot(process().host());
   } else if (command == "pause") {
@@ -286,6 +298,8 @@ bool Story::ByHand(const Words& words) {
   } else if (command == "garbage") {
     const auto [bucket, key] = Place(words.at(1));
     network.Write(bucket, key, "{\"v\":1,\"what\":\"is this");
+  } else if (command == "forge") {
+    Forge(words);
   } else if (command == "wipe") {
     for (std::size_t i = 1; i < words.plain.size(); ++i) network.Wipe(BucketNamed(words.at(i)));
   } else if (command == "partitions") {
@@ -294,6 +308,28 @@ bool Story::ByHand(const Words& words) {
     return false;
   }
   return true;
+}
+
+// "forge election/leader mode=fast streams.heartbeat=null": the record that stands there (or a copy
+// of another, `like=BUCKET/KEY`), with fields changed. What isn't JSON is a string.
+void Story::Forge(const Words& words) {
+  const auto [bucket, key] = Place(words.at(1));
+  const auto like = words.named.find("like");
+  const auto [from, model] =
+      like == words.named.end() ? std::pair(bucket, key) : Place(like->second);
+  const Stream& stream = world().network().stream(from);
+  const std::uint64_t revision = stream.Revision(model);
+  if (revision == 0) throw std::invalid_argument("no record is called " + model);
+  nlohmann::json record = nlohmann::json::parse(stream.At(revision).value);
+  for (const auto& [name, text] : words.named) {
+    if (name == "like") continue;
+    nlohmann::json value = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
+    if (value.is_discarded()) value = text;
+    std::string path = "/" + name;
+    std::replace(path.begin(), path.end(), '.', '/');
+    record[nlohmann::json::json_pointer(path)] = std::move(value);
+  }
+  world().network().Write(bucket, key, record.dump());
 }
 
 std::string Story::Show(const Words& words) {
@@ -328,7 +364,7 @@ std::string Story::ShowDocs() {
   const Stream& stream = world().network().stream(Bucket::kAssignment);
   for (const auto& [key, revision] : stream.newest()) {
     const Stream::Message& message = stream.At(revision);
-    const auto doc = wire::DecodeDoc(message.value);
+    const auto doc = wire::DecodeDoc(message.value, wire::kMaxWireVersion);
     if (!doc.ok()) {
       shown += fmt::format("{}: {}\n", key, message.deleted ? "deleted" : "unreadable");
       continue;
@@ -348,10 +384,12 @@ std::string Story::ShowLeader() {
   const Stream& stream = world().network().stream(Bucket::kElection);
   const std::uint64_t revision = stream.Revision("leader");
   if (revision == 0) return "none\n";
-  const auto leader = wire::DecodeLeader(stream.At(revision).value);
+  const auto leader = wire::DecodeLeader(stream.At(revision).value, wire::kMaxWireVersion);
   if (!leader.ok()) return stream.At(revision).deleted ? "deleted\n" : "unreadable\n";
-  return fmt::format("epoch {}: {} ({}){}\n", leader->epoch, leader->holder, NameOf(leader->holder),
-                     leader->released ? ", released" : "");
+  const std::string wire =
+      leader->wire_version > 1 ? fmt::format(", wire version {}", leader->wire_version) : "";
+  return fmt::format("epoch {}: {} ({}){}{}\n", leader->epoch, leader->holder,
+                     NameOf(leader->holder), leader->released ? ", released" : "", wire);
 }
 
 std::string Story::ShowHeartbeats() {
@@ -359,7 +397,7 @@ std::string Story::ShowHeartbeats() {
   const Stream& stream = world().network().stream(Bucket::kHeartbeat);
   for (const auto& [key, revision] : stream.newest()) {
     const Stream::Message& message = stream.At(revision);
-    const auto beat = wire::DecodeHeartbeat(message.value);
+    const auto beat = wire::DecodeHeartbeat(message.value, wire::kMaxWireVersion);
     if (!beat.ok()) {
       shown += fmt::format("{}: {}\n", key, message.deleted ? "deleted" : "unreadable");
       continue;

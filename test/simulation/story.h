@@ -50,6 +50,7 @@ class Story {
   void StrikeAfter(const Words& words);
   bool OnProcess(const Words& words);
   bool ByHand(const Words& words);
+  void Forge(const Words& words);
   std::string Show(const Words& words);
   std::string ShowOwners();
   std::string ShowDocs();

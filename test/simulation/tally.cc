@@ -66,6 +66,10 @@ std::string_view CountName(Count count) {
       return "listings failed";
     case Count::kRebalanceAsked:
       return "rebalances asked for";
+    case Count::kNewerBuild:
+      return "starts of a newer build";
+    case Count::kVersionRaised:
+      return "wire versions raised";
     case Count::kLeaderChange:
       return "leader changes";
     case Count::kRebalance:

@@ -42,8 +42,10 @@ enum class Count : std::uint8_t {
   kPartitionsChanged,
   kListingFailed,
   kRebalanceAsked,
+  kNewerBuild,
   // What came of them.
   kLeaderChange,
+  kVersionRaised,
   kRebalance,
   kMove,
   kLife,

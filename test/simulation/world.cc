@@ -74,13 +74,17 @@ Process& World::StartProcess(Birth birth) {
   return *process;
 }
 
-Process& World::Restart(const Process& former) {
+Process& World::Restart(const Process& former, int newest_wire_version) {
   Birth birth;
   birth.name = former.name();
   birth.identity = former.settings().identity;
   birth.host = former.host();
   birth.settings = former.settings();
+  birth.settings->newest_wire_version = newest_wire_version;
   shared_.tally.Add(Count::kRestart);
+  if (newest_wire_version > former.settings().newest_wire_version) {
+    shared_.tally.Add(Count::kNewerBuild);
+  }
   return StartProcess(std::move(birth));
 }
 

@@ -39,7 +39,11 @@ class World {
   Process& StartProcess(Birth birth);
   Process& StartProcess(const std::string& name) { return StartProcess(Birth{name, "", -1, {}}); }
   // A new process on the same machine, under the same identity.
-  Process& Restart(const Process& former);
+  Process& Restart(const Process& former) {
+    return Restart(former, former.settings().newest_wire_version);
+  }
+  // The same, of a build that speaks wire versions up to this one.
+  Process& Restart(const Process& former, int newest_wire_version);
   // Kills all that run on the machine; its clock starts over.
   void Reboot(int host);
 
