@@ -20,6 +20,23 @@ void Chaos::Begin() {
     shared_.queue.After(random_.Between(0, scenario.start_spread), [this] { StartNew(); });
   }
   if (scenario.strike_mean > 0) PlanStrike();
+  if (!scenario.two_builds) return;
+  shared_.queue.After(scenario.upgraded_at, [this] {
+    for (Process* process : Existing()) {
+      shared_.queue.After(random_.Exponential(2 * kSecond), [this, process] { Upgrade(process); });
+    }
+  });
+}
+
+// A rolling upgrade's step: the worker is stopped, and its successor is of the newer build.
+void Chaos::Upgrade(Process* process) {
+  if (over_ || !process->running() || process->settings().newest_wire_version > 1) return;
+  if (random_.Chance(0.7)) {
+    process->Leave();
+  } else {
+    process->Crash();
+  }
+  ReturnLater(process);
 }
 
 core::Settings Chaos::NewSettings() {

@@ -27,6 +27,7 @@ class Chaos {
   std::vector<Process*> Existing() const;
   core::Settings NewSettings();
   int DrawBuild();
+  void Upgrade(Process* process);
   void StartNew();
   void ReturnLater(Process* gone);
 

@@ -551,9 +551,80 @@ TEST(WireVersions, NewerOnesAreUnimplementedWhateverTheyHold) {
   }
 }
 
+// An additive change needs no new version, of whichever record.
 TEST(WireVersions, UnknownFieldsOfTheSameVersionAreIgnored) {
-  EXPECT_EQ(DecodeClaim(Replaced(Encode(SomeClaim()), "{\"v\":1", "{\"v\":1,\"new\":[1]")).value(),
-            SomeClaim());
+  const auto with_more = [](const std::string& text) {
+    return Replaced(text, "{\"v\":1", "{\"v\":1,\"new\":[1,{\"x\":null}]");
+  };
+  EXPECT_EQ(DecodeClaim(with_more(Encode(SomeClaim()))).value(), SomeClaim());
+  EXPECT_EQ(DecodeLeader(with_more(Encode(SomeLeader()))).value(), SomeLeader());
+  EXPECT_EQ(DecodeHeartbeat(with_more(Encode(FullHeartbeat()))).value(), FullHeartbeat());
+  EXPECT_EQ(DecodeHeartbeat(with_more(Encode(Tombstone()))).value(), Tombstone());
+  EXPECT_EQ(DecodeDoc(with_more(Encode(SomeDoc()))).value(), SomeDoc());
+  EXPECT_EQ(DecodeControl(with_more(Encode(SomeControl()))).value(), SomeControl());
+  EXPECT_EQ(DecodeReport(with_more(Encode(SomeReport()))).value(), SomeReport());
+}
+
+// In nested objects, too.
+TEST(WireVersions, UnknownFieldsWithinAreIgnored) {
+  EXPECT_EQ(
+      DecodeClaim(Replaced(Encode(SomeClaim()), "\"process\":{", "\"process\":{\"host\":\"h\","))
+          .value(),
+      SomeClaim());
+  EXPECT_EQ(
+      DecodeLeader(Replaced(Encode(SomeLeader()), "\"streams\":{", "\"streams\":{\"more\":1,"))
+          .value(),
+      SomeLeader());
+  EXPECT_EQ(DecodeDoc(Replaced(Encode(SomeDoc()), "\"life\":{", "\"life\":{\"more\":1,")).value(),
+            SomeDoc());
+}
+
+TEST(WireVersions, RecordsAreWrittenInTheVersionAskedFor) {
+  EXPECT_THAT(Encode(SomeClaim(), 2), HasSubstr("{\"v\":2,"));
+  EXPECT_THAT(Encode(SomeHeartbeat(), 2), HasSubstr("{\"v\":2,"));
+  EXPECT_THAT(Encode(SomeDoc(), 2), HasSubstr("{\"v\":2,"));
+  EXPECT_EQ(DecodeClaim(Encode(SomeClaim(), 2), 2).value(), SomeClaim());
+  EXPECT_EQ(DecodeHeartbeat(Encode(SomeHeartbeat(), 2), 2).value(), SomeHeartbeat());
+  EXPECT_EQ(DecodeDoc(Encode(SomeDoc(), 2), 2).value(), SomeDoc());
+  const absl::Status newer = DecodeDoc(Encode(SomeDoc(), 2), 1).status();
+  EXPECT_EQ(newer.code(), absl::StatusCode::kUnimplemented);
+  EXPECT_THAT(std::string(newer.message()), HasSubstr("doc of wire version 2"));
+  EXPECT_THAT(std::string(newer.message()), HasSubstr("versions up to 1"));
+}
+
+// A newer build reads what an older one wrote.
+TEST(WireVersions, OlderOnesAreRead) {
+  EXPECT_EQ(DecodeDoc(Encode(SomeDoc(), 1), 3).value(), SomeDoc());
+}
+
+// Whatever the group speaks: who can't follow has to be able to read that.
+TEST(WireVersions, TheLeaderRecordKeepsItsLayout) {
+  Leader leader = SomeLeader();
+  leader.wire_version = 7;
+  EXPECT_THAT(Encode(leader), HasSubstr("{\"v\":1,"));
+  EXPECT_THAT(Encode(leader), HasSubstr(",\"wire\":7}"));
+  EXPECT_EQ(DecodeLeader(Encode(leader), 1).value(), leader);
+}
+
+TEST(WireVersions, AHeartbeatSaysWhatItsSenderSpeaks) {
+  Heartbeat heartbeat = SomeHeartbeat();
+  heartbeat.speaks = 3;
+  EXPECT_THAT(Encode(heartbeat), HasSubstr(",\"speaks\":3"));
+  EXPECT_EQ(DecodeHeartbeat(Encode(heartbeat)).value(), heartbeat);
+  for (const char* bad : {"0", "-1", "1.5", "\"2\"", "9007199254740992", "1000001"}) {
+    const std::string text =
+        Replaced(Encode(heartbeat), "\"speaks\":3", std::string("\"speaks\":") + bad);
+    EXPECT_FALSE(DecodeHeartbeat(text).ok()) << bad;
+  }
+}
+
+TEST(WireVersions, TheLeaseIsToldWhateverTheVersion) {
+  EXPECT_EQ(LeaseOfUnreadable(Encode(SomeClaim(), 9)), 3000);
+  EXPECT_EQ(LeaseOfUnreadable(Encode(SomeHeartbeat(), 9)), 3000);
+  EXPECT_EQ(LeaseOfUnreadable(Encode(SomeDoc(), 9)), 3000);
+  EXPECT_EQ(LeaseOfUnreadable(R"({"v":9,"life":3,"lease_ms":"long"})"), 0);
+  EXPECT_EQ(LeaseOfUnreadable(R"({"v":9,"lease_ms":99999999999})"), 0);
+  EXPECT_EQ(LeaseOfUnreadable("garbage"), 0);
 }
 
 std::string Compressed(const std::string& plain) {
@@ -644,10 +715,10 @@ void MutateAndDecode(const Record& record, const Decode& decode, std::uint64_t s
           break;
       }
     }
-    const absl::StatusOr<Record> decoded = decode(bytes);
+    const absl::StatusOr<Record> decoded = decode(bytes, BuildVersion());
     if (!decoded.ok()) continue;
     ++accepted;
-    const absl::StatusOr<Record> again = decode(Encode(*decoded));
+    const absl::StatusOr<Record> again = decode(Encode(*decoded), BuildVersion());
     ASSERT_TRUE(again.ok()) << again.status() << "\nof " << bytes;
     ASSERT_EQ(*again, *decoded) << bytes;
   }
