@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "internal/wire/limits.h"
+
 namespace parti::core {
 
 namespace {
@@ -12,6 +14,8 @@ namespace {
 constexpr int kRepeatedWithinLeases = 10;
 // The pause before a refused partition is offered to the same worker again doubles so often.
 constexpr int kMaxDoublings = 4;
+// No group gets that far by itself. Versions count within an epoch, so a new term may begin below.
+constexpr std::uint64_t kForgedVersion = wire::kMaxExactInteger / 2;
 }  // namespace
 
 Calculator::Calculator(Context* context, GroupView* view, const Term& term,
@@ -94,7 +98,9 @@ void Calculator::Evaluate() {
   debounce_cap_at_ = kNever;
   const Settings& s = context_->settings;
   const Difference d = Compare(Present());
-  if (!d.any()) return;
+  // A rebalance fell through for want of members: those that are back get theirs.
+  const bool owed = planless_ && !Present().empty();
+  if (!d.any() && !owed) return;
   const std::string text =
       fmt::format("{} joined, {} left, {} died, {} altered", d.joined, d.left, d.died, d.altered);
   if (members_.empty()) {
@@ -200,7 +206,7 @@ void Calculator::TakeOver() {
     for (const auto& [id, worker] : view_->workers) {
       const DocView& doc = worker.doc;
       if (!doc.valid) continue;
-      plan_.version = std::max(plan_.version, doc.version);
+      if (doc.version < kForgedVersion) plan_.version = std::max(plan_.version, doc.version);
       if (worker.acknowledged() != acknowledged_first) continue;
       if (GroupView::DocLifeIsOver(worker, context_->now)) continue;
       if (!acknowledged_first && worker.same_life() && worker.heartbeat.live()) rewrite = true;
@@ -267,7 +273,8 @@ void Calculator::Run() {
   pending_.due = kNever;
   cause_ = pending_.cause;
   strategy_members_ = Present();
-  if (strategy_members_.empty()) return;
+  planless_ = strategy_members_.empty();
+  if (planless_) return;
   auto input = std::make_shared<PlanInput>();
   input->partitions = partitions_;
   std::map<PartitionIndex, std::int32_t> owner;

@@ -113,6 +113,7 @@ class Calculator {
   Nanos debounce_at_ = kNever;
   Nanos debounce_cap_at_ = kNever;
   Pending pending_;
+  bool planless_ = false;  // the last rebalance found nobody to give anything to
   Ticket strategy_ticket_ = 0;  // 0: none is running
   std::shared_ptr<const PlanInput> strategy_input_;
   Members strategy_members_;

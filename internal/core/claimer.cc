@@ -3,11 +3,17 @@
 #include <fmt/format.h>
 
 #include "internal/core/rules.h"
+#include "internal/wire/limits.h"
 
 namespace parti::core {
 
 using wire::Bucket;
 using wire::KvCode;
+
+namespace {
+// Heartbeats whose answers may still tell something, of a life whose first one gets no answer.
+constexpr std::size_t kMaxSent = 256;
+}  // namespace
 
 Claimer::Claimer(Context* context, Host* host, std::function<std::int64_t()> capacity)
     : context_(context),
@@ -24,9 +30,6 @@ void Claimer::Start(const std::optional<Life>& former) {
   Stop();
   former_ = former;
   step_ = Step::kScanning;
-  claims_.clear();
-  heartbeats_.clear();
-  blocked_until_.clear();
   window_ = 0;
   claim_watch_.Open();
   heartbeat_watch_.Open();
@@ -37,6 +40,10 @@ void Claimer::Stop() {
   step_ = Step::kOff;
   claim_watch_.Close();
   heartbeat_watch_.Close();
+  claims_.clear();
+  heartbeats_.clear();
+  blocked_until_.clear();
+  sent_.clear();
   wake_at_ = kNever;
 }
 
@@ -269,6 +276,17 @@ void Claimer::OnDoc(const KvAnswer& answer) {
       return GiveUp(false);
     }
   }
+  if (incarnation >= wire::kMaxExactInteger) {
+    // No life can come after that one: somebody wrote the number by hand.
+    blocked_until_[life_.worker] = kNever;
+    context_->ReportOnce(
+        "incarnation of " + life_.worker, Severity::kError,
+        absl::OutOfRangeError(fmt::format(
+            "worker id {} can't be used: a record of it bears the largest incarnation there is; "
+            "delete its keys in the buckets to free it",
+            life_.worker)));
+    return GiveUp(false);
+  }
   life_.incarnation = incarnation + 1;
   WriteClaim();
 }
@@ -316,6 +334,7 @@ void Claimer::Beat() {
   }
   const std::uint64_t number = ++number_;
   sent_[number] = context_->now;
+  if (sent_.size() > kMaxSent) sent_.erase(sent_.begin());
   wire::Heartbeat record;
   record.incarnation = life_.incarnation;
   record.nonce = life_.nonce;
@@ -337,7 +356,7 @@ void Claimer::OnBeatAnswer(const KvAnswer& answer, std::uint64_t number) {
   }
   if (answer.code == KvCode::kOk) {
     const Life life = life_;
-    const Nanos sent = sent_[number];
+    const Nanos sent = sent_.at(number);  // the newest: one is under way at a time
     Stop();
     return host_->Joined(life, answer.revision, number, sent);
   }

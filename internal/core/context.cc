@@ -3,8 +3,10 @@
 namespace parti::core {
 
 namespace {
-// How many distinct faults are remembered as reported; beyond it they are dropped, not repeated.
+// How many distinct faults are remembered as reported; beyond it they are dropped, not repeated,
+// until all are forgotten.
 constexpr std::size_t kMaxReported = 1000;
+constexpr Nanos kForgetReportedAfter = 3600 * kSecond;
 }  // namespace
 
 RequestId Context::Expect(const Scope& scope, Callback callback) {
@@ -52,6 +54,11 @@ void Context::Report(Severity severity, absl::Status status) {
 }
 
 void Context::ReportOnce(const std::string& about, Severity severity, absl::Status status) {
+  if (reported_.empty()) forgot_reported_at_ = now;
+  if (reported_.size() >= kMaxReported && now - forgot_reported_at_ >= kForgetReportedAfter) {
+    reported_.clear();
+    forgot_reported_at_ = now;
+  }
   if (reported_.size() >= kMaxReported || !reported_.insert(about).second) return;
   Report(severity, std::move(status));
 }

@@ -19,6 +19,7 @@
 #include "internal/core/event.h"
 #include "internal/core/settings.h"
 #include "internal/core/time.h"
+#include "internal/wire/limits.h"
 #include "internal/wire/records.h"
 
 namespace parti::core {
@@ -50,6 +51,9 @@ class Context {
 
   // The highest epoch seen anywhere: in `leader`, in docs, in heartbeats.
   std::uint64_t highest_epoch = 0;
+  // The epoch of the next term. At the largest there is (which takes a forged record) terms share
+  // it and only their nonces tell them apart: rule [2] compares both, so a group outlives it.
+  std::uint64_t NextEpoch() const { return std::min(highest_epoch + 1, wire::kMaxExactInteger); }
   void SawEpoch(std::uint64_t epoch) { highest_epoch = std::max(highest_epoch, epoch); }
 
   // The group's wire version, as far as known: what we write. The oldest that we speak until then.
@@ -103,7 +107,8 @@ class Context {
   void Malformed(wire::Bucket bucket, const std::string& key) { Emit(MalformedNote{bucket, key}); }
 
   void Report(Severity severity, absl::Status status);
-  // At most once for each `about` in this worker's time.
+  // Once for each `about`, as far as is remembered: a flood of different ones is cut off for an
+  // hour.
   void ReportOnce(const std::string& about, Severity severity, absl::Status status);
 
   // Uniform in [0, bound); 0 when bound is 0.
@@ -134,6 +139,7 @@ class Context {
   std::map<RequestId, Pending> pending_;
   std::map<WatchId, Watch*> watches_;
   std::set<std::string> reported_;
+  Nanos forgot_reported_at_ = 0;
 };
 
 // Exponential backoff between the settings' bounds.

@@ -245,7 +245,7 @@ void Election::WriteChallenge() {
   role_ = Role::kChallenging;
   term_ = Term{};
   context_->SawEpoch(record_ ? record_->epoch : 0);
-  term_.epoch = context_->highest_epoch + 1;
+  term_.epoch = context_->NextEpoch();
   term_.nonce = context_->Nonce();
   // A record of a group that isn't ours tells nothing of ours.
   term_.found_absent = !record_ || strange_;

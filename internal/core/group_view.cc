@@ -4,6 +4,7 @@
 #include <iterator>
 
 #include "internal/core/rules.h"
+#include "internal/wire/limits.h"
 
 namespace parti::core {
 
@@ -26,6 +27,16 @@ std::vector<PartitionIndex> GroupView::Minus(const std::vector<PartitionIndex>& 
   std::vector<PartitionIndex> out;
   std::set_difference(a.begin(), a.end(), b.begin(), b.end(), std::back_inserter(out));
   return out;
+}
+
+void DocView::RememberUnanswered(std::uint64_t of_incarnation,
+                                 const std::vector<PartitionIndex>& adds) {
+  for (UnansweredWrite& write : unanswered) {
+    if (write.incarnation != of_incarnation) continue;
+    write.adds = GroupView::Union(write.adds, adds);
+    return;
+  }
+  unanswered.push_back({of_incarnation, adds});
 }
 
 void GroupView::SawLease(std::int64_t lease_ms) {
@@ -75,7 +86,7 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
                         before.record->nonce != view.record->nonce;
   if (new_life || !view.live()) worker.condemned = false;
   // A suspect that was evicted stays one until its lease is over.
-  const bool cleared = new_life || view.record->highest_epoch >= fence_epoch_;
+  const bool cleared = new_life || HasSeenFence(*view.record);
   if (view.left() || (view.live() && cleared)) {
     worker.suspect = false;
   }
@@ -132,10 +143,15 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
   return true;
 }
 
+// Terms that share the largest epoch can't be told apart by it.
+bool GroupView::HasSeenFence(const wire::Heartbeat& heartbeat) const {
+  return heartbeat.highest_epoch >= fence_epoch_ && fence_epoch_ < wire::kMaxExactInteger;
+}
+
 void GroupView::SuspectAll(std::uint64_t epoch) {
   fence_epoch_ = epoch;
   for (auto& [id, worker] : workers) {
-    const bool seen = worker.heartbeat.record && worker.heartbeat.record->highest_epoch >= epoch;
+    const bool seen = worker.heartbeat.record && HasSeenFence(*worker.heartbeat.record);
     worker.suspect = (worker.heartbeat.live() && !seen) || worker.heartbeat.unreadable();
   }
 }

@@ -72,6 +72,8 @@ struct DocView {
   bool rereading = false;
   Nanos releasing_since = kNever;  // since when something is to be released, unacknowledged
 
+  // One entry for each life, however often the write is tried.
+  void RememberUnanswered(std::uint64_t of_incarnation, const std::vector<PartitionIndex>& adds);
   bool empty() const { return !unreadable && !unknown && owned.empty() && releasing.empty(); }
 };
 
@@ -157,6 +159,7 @@ class GroupView {
                                            const std::vector<PartitionIndex>& b);
 
  private:
+  bool HasSeenFence(const wire::Heartbeat& heartbeat) const;
   void SawLease(std::int64_t lease_ms);
   void NoteTombstone(HeartbeatView& view, const HeartbeatView& before);
 

@@ -9,6 +9,11 @@ namespace parti::core {
 using wire::Bucket;
 using wire::KvCode;
 
+namespace {
+constexpr std::size_t kNamesGrowth = 4;
+constexpr std::size_t kNamesAllowed = 20'000;
+}  // namespace
+
 Leader::Leader(Context* context, const Term& term, Calls calls)
     : context_(context),
       term_(term),
@@ -114,6 +119,7 @@ void Leader::OnReady() {
 void Leader::TakeOver() {
   if (Unfit()) return;
   taken_over_ = true;
+  names_at_first_ = view_.names.size();
   heartbeat_stream_ = heartbeat_watch_.stream_id();
   assignment_stream_ = doc_watch_.stream_id();
   const bool recreated =
@@ -155,6 +161,12 @@ Nanos Leader::PollInterval() const {
 // A poll that knows more than the watch proves the watch broken. Asking for the stream's last
 // sequence tells that as well as reading every key would, at the cost of one message.
 void Leader::Poll() {
+  // Partitions that came and went are remembered for a term: a list that changes for months takes
+  // a new one now and then.
+  if (view_.names.size() > kNamesGrowth * names_at_first_ + kNamesAllowed) {
+    unfit_ = true;
+    return calls_.refence("it remembers too many partitions that are no more");
+  }
   poll_at_ = context_->now + PollInterval();
   context_->Info(scope_, Bucket::kHeartbeat,
                  [this](const KvAnswer& a) { OnPoll(heartbeat_watch_, a); });

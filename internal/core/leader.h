@@ -66,7 +66,8 @@ class Leader {
 
   bool taken_over_ = false;
   bool unfit_ = false;
-  int wire_version_;  // the group's, as our picture of who is fit was made
+  std::size_t names_at_first_ = 0;  // how many partitions the first scan told of
+  int wire_version_;                // the group's, as our picture of who is fit was made
   std::uint64_t heartbeat_stream_ = 0;
   std::uint64_t assignment_stream_ = 0;
   Nanos confirm_at_ = kNever;

@@ -234,8 +234,8 @@ void Publisher::Write(const std::string& id, WorkerView& worker, Draft draft) {
   const std::uint64_t expected = worker.doc.revision;
   // Rule [7]: from now on it may land, until a later compare-and-set succeeds or a newer revision
   // is read. An answer that says so takes it away with the whole old view.
-  worker.doc.unanswered.push_back(
-      {draft.doc.life_incarnation, GroupView::Union(draft.owned, draft.releasing)});
+  worker.doc.RememberUnanswered(draft.doc.life_incarnation,
+                                GroupView::Union(draft.owned, draft.releasing));
   std::string kept = value;
   context_->Put(scope_, Bucket::kAssignment, id, expected, std::move(value),
                 [this, id, expected, kept = std::move(kept)](const KvAnswer& answer) {

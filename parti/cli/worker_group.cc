@@ -45,9 +45,10 @@ absl::StatusOr<std::size_t> WorkerGroup::Spawn(const std::string& name,
   const std::string events = fmt::format("{}/{}.events", options_.folder, name);
   const std::string errors = fmt::format("{}/{}.err", options_.folder, name);
   ProcessOptions process_options{
-      .argv = {options_.binary, "worker", "--server", more.url.empty() ? options_.url : more.url,
-               "--prefix", options_.prefix, "--partitions", fmt::format("{}", options_.partitions),
-               "--preset", options_.preset, "--events", events},
+      .argv = {more.binary.empty() ? options_.binary : more.binary, "worker", "--server",
+               more.url.empty() ? options_.url : more.url, "--prefix", options_.prefix,
+               "--partitions", fmt::format("{}", options_.partitions), "--preset", options_.preset,
+               "--events", events},
       .stdout_file = errors,
       .stderr_file = errors};
   std::vector<std::string>& argv = process_options.argv;

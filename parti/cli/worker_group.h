@@ -39,6 +39,7 @@ struct WorkerGroupOptions {
 // What one worker has that the others haven't.
 struct SpawnOptions {
   std::string url = {};                     // empty: the group's
+  std::string binary = {};                  // empty: the group's
   std::vector<std::string> arguments = {};  // further ones of `parti worker`
 };
 

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "internal/wire/limits.h"
+
 namespace parti::simulation {
 
 using wire::Bucket;
@@ -71,8 +73,10 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
   const bool change = !leader_ || leader_->nonce != leader.nonce || leader_->epoch != leader.epoch;
   // A challenger that still knows the stream of before a wipe may hit the new one's revision by
   // chance.
+  // No epoch comes after the largest: terms share it.
+  const bool shared = leader.epoch == wire::kMaxExactInteger;
   if (!wiped_[static_cast<std::size_t>(Bucket::kElection)] && leader_ &&
-      (leader.epoch < leader_->epoch || (change && leader.epoch == leader_->epoch))) {
+      (leader.epoch < leader_->epoch || (change && !shared && leader.epoch == leader_->epoch))) {
     Broken("epochs never go down",
            fmt::format("leader record: epoch {} of {} after epoch {} of {}", leader.epoch,
                        leader.holder, leader_->epoch, leader_->holder));

@@ -80,6 +80,10 @@ void Apply(const std::string& name, const std::string& value, core::Settings* se
     settings->request_timeout = Duration(value);
   } else if (name == "new-group") {
     settings->assume_new_group = value == "assumed";
+  } else if (name == "max-doc-bytes") {
+    settings->max_doc_bytes = std::stoul(value);
+  } else if (name == "cooldown") {
+    settings->rebalance_cooldown = Duration(value);
   } else if (name == "speaks") {
     settings->newest_wire_version = std::stoi(value);
   } else if (name == "speaks-from") {
