@@ -12,7 +12,8 @@ namespace parti::core {
 namespace {
 // Deaths of one worker closer together than so many leases are a repetition.
 constexpr int kRepeatedWithinLeases = 10;
-// The pause before a refused partition is offered to the same worker again doubles so often.
+// The pause before a refused partition is offered to the same worker again doubles so often, and so
+// does the one before a failed plan is made again.
 constexpr int kMaxDoublings = 4;
 // No group gets that far by itself. Versions count within an epoch, so a new term may begin below.
 constexpr std::uint64_t kForgedVersion = wire::kMaxExactInteger / 2;
@@ -97,9 +98,11 @@ void Calculator::Evaluate() {
   debounce_at_ = kNever;
   debounce_cap_at_ = kNever;
   const Settings& s = context_->settings;
-  const Difference d = Compare(Present());
+  const Members present = Present();
+  if (failed_for_ && *failed_for_ != present) ForgetFailure();
+  const Difference d = Compare(present);
   // A rebalance fell through for want of members: those that are back get theirs.
-  const bool owed = planless_ && !Present().empty();
+  const bool owed = planless_ && !present.empty();
   if (!d.any() && !owed) return;
   const std::string text =
       fmt::format("{} joined, {} left, {} died, {} altered", d.joined, d.left, d.died, d.altered);
@@ -150,6 +153,7 @@ void Calculator::SetPartitions(std::shared_ptr<const std::vector<Partition>> par
   }
   const bool changed = partitions_ == nullptr || *partitions_ != *sorted;
   partitions_ = std::move(sorted);
+  if (changed) ForgetFailure();
   if (changed && taken_over_ && plan_.exists && PartitionsDiffer()) {
     Want(CalculatorState::kRebalancing, 0, true,
          {RebalanceCause::kPartitions, "the partition list changed", context_->now});
@@ -249,7 +253,7 @@ void Calculator::TakeOver() {
 
 // A request within a cooldown is kept, not dropped; a more urgent one brings it forward.
 void Calculator::Want(CalculatorState state, Nanos window, bool planned, Cause cause) {
-  const Nanos earliest = context_->now + window;
+  const Nanos earliest = std::max(context_->now + window, failed_until_);
   Nanos due = earliest;
   if (planned && planned_at_ != -kNever) {
     due = std::max(due, planned_at_ + context_->settings.rebalance_cooldown);
@@ -316,9 +320,7 @@ void Calculator::OnStrategyDone(const StrategyDone& done) {
   if (status.ok()) {
     Adopt(*done.owners);
   } else {
-    context_->Report(Severity::kError, status);
-    Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true,
-         {RebalanceCause::kRetry, "the strategy failed", context_->now});
+    Failed(status, "the strategy failed");
   }
   // The world may have moved on while the strategy ran.
   if (partitions_ != strategy_input_->partitions && PartitionsDiffer()) {
@@ -326,6 +328,22 @@ void Calculator::OnStrategyDone(const StrategyDone& done) {
          {RebalanceCause::kPartitions, "the partition list changed", context_->now});
   }
   Evaluate();
+}
+
+// The same workers and partitions would most likely fail again: it is tried again when they have
+// changed, or in a while, ever more seldom.
+void Calculator::Failed(const absl::Status& status, const std::string& what) {
+  context_->Report(Severity::kError, status);
+  failed_for_ = strategy_members_;
+  failed_until_ = context_->now + (std::max(context_->settings.rebalance_cooldown, kSecond)
+                                   << std::min(failures_++, kMaxDoublings));
+  Want(CalculatorState::kRebalancing, 0, false, {RebalanceCause::kRetry, what, context_->now});
+}
+
+void Calculator::ForgetFailure() {
+  failed_for_.reset();
+  failed_until_ = -kNever;
+  failures_ = 0;
 }
 
 bool Calculator::Refuses(const std::string& worker, PartitionIndex partition) const {
@@ -417,8 +435,9 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
            it->second.target == worker.target;
   }
   if (const absl::Status fits = CheckSizes(next); !fits.ok()) {
-    return context_->Report(Severity::kError, fits);
+    return Failed(fits, "the assignment did not fit");
   }
+  ForgetFailure();
   members_ = strategy_members_;
   if (same && !OffersAgain(next)) return;
   next.version = plan_.version + 1;

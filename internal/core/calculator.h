@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,6 +90,8 @@ class Calculator {
   void Want(CalculatorState state, Nanos window, bool planned, Cause cause);
   void Run();
   void Adopt(const std::vector<std::int32_t>& owners);
+  void Failed(const absl::Status& status, const std::string& what);
+  void ForgetFailure();
   bool OffersAgain(const Plan& plan) const;
   void Exclude(std::vector<std::int32_t>& owners);
   RebalanceNote Note(RebalanceNote::Phase phase) const;
@@ -114,6 +117,10 @@ class Calculator {
   Nanos debounce_cap_at_ = kNever;
   Pending pending_;
   bool planless_ = false;  // the last rebalance found nobody to give anything to
+  // The last plan failed, for these workers; it isn't made again for them before that time.
+  std::optional<Members> failed_for_;
+  Nanos failed_until_ = -kNever;
+  int failures_ = 0;
   Ticket strategy_ticket_ = 0;  // 0: none is running
   std::shared_ptr<const PlanInput> strategy_input_;
   Members strategy_members_;
