@@ -1,5 +1,7 @@
 #include "internal/core/worker.h"
 
+#include <fmt/format.h>
+
 #include <optional>
 #include <utility>
 
@@ -99,10 +101,13 @@ class Worker::Impl : public Host {
     if (leader_) leader_->SetPartitions(partitions_);
   }
   void Take(const PartitionsFailed& e) {
-    context_.Report(Severity::kError, absl::Status(e.status.code(),
-                                                   "the partition source failed; the standing list "
-                                                   "stays in force: " +
-                                                       std::string(e.status.message())));
+    const std::string standing = partitions_ ? "the standing list stays in force"
+                                             : "there is no list yet, so this worker, should it "
+                                               "lead, assigns nothing";
+    context_.Report(
+        Severity::kError,
+        absl::Status(e.status.code(), fmt::format("{}; {}; it is listed again in a while",
+                                                  std::string(e.status.message()), standing)));
   }
   void Take(const RebalanceRequested&) {
     if (leader_) leader_->RequestRebalance();

@@ -75,6 +75,10 @@ absl::Status Failure(const BucketSpec& spec, std::string_view doing, const ApiEr
   const std::string text =
       fmt::format("can't {} bucket {}: {}", doing, spec.name, error.ToString());
   if (error.IsTransient()) return absl::UnavailableError(text);
+  if (error.err_code == kErrNotEnabledForAccount) {
+    return absl::FailedPreconditionError(
+        text + "; enable JetStream for the account of this user in the server's configuration");
+  }
   if (error.err_code == kErrReplicasNotSupported) {
     return absl::FailedPreconditionError(
         fmt::format("{}; replicas is {}: set it to 1 or use a cluster", text, spec.replicas));

@@ -90,7 +90,8 @@ std::optional<std::uint64_t> ReadTime(const std::string& text) {
 }  // namespace
 
 bool ApiError::IsTransient() const {
-  if (err_code == kErrReplicasNotSupported) return false;  // comes with code 500
+  // These come with code 500 and 503, and stay until somebody acts.
+  if (err_code == kErrReplicasNotSupported || err_code == kErrNotEnabledForAccount) return false;
   return code == 0 || code == 408 || code >= 500;
 }
 

@@ -33,6 +33,7 @@ inline constexpr int kErrMessageNotFound = 10037;
 inline constexpr int kErrStreamNotFound = 10059;
 inline constexpr int kErrStreamNameInUse = 10058;
 inline constexpr int kErrReplicasNotSupported = 10074;
+inline constexpr int kErrNotEnabledForAccount = 10039;
 
 template <typename T>
 using ApiResult = std::variant<T, ApiError>;

@@ -93,12 +93,23 @@ void Loop::Work() {
 
 void Loop::Take(const Incoming& incoming) {
   if (const KvTrouble* trouble = std::get_if<KvTrouble>(&incoming); trouble != nullptr) {
-    // The worker goes on until its lease ends: it may pass, or somebody may act in time.
-    const bool may_pass = absl::IsUnavailable(trouble->status);
-    Do(core::Report{may_pass ? core::Severity::kWarning : core::Severity::kError, trouble->status});
+    OnKvTrouble(trouble->status);
     return;
   }
   Deliver(std::get<core::Event>(incoming));
+}
+
+// A worker that never joined can't, as long as it isn't permitted to. One that did goes on until
+// its lease ends: it may pass, or somebody may act in time.
+void Loop::OnKvTrouble(const absl::Status& status) {
+  if (absl::IsUnavailable(status)) {
+    Do(core::Report{core::Severity::kWarning, status});
+  } else if (absl::IsPermissionDenied(status) && world_.board->life().worker.empty()) {
+    Do(core::Report{core::Severity::kFatal, status});
+    stopped_ = true;
+  } else if (!SaidLately(std::string(status.message()))) {
+    Do(core::Report{core::Severity::kError, status});
+  }
 }
 
 void Loop::Deliver(const core::Event& event) {
@@ -134,15 +145,22 @@ void Loop::SetOwned() {
   world_.recorder->Set(Metric::kPartitionsOwned, static_cast<double>(world_.ownership->size()));
 }
 
-// A watch that can't be opened is tried again for ever: seldom enough to read, often enough to see.
-void Loop::LogBrokenWatch(const std::string& reason) {
+// What fails is tried again for ever: seldom enough to read, often enough to see. Numbers don't
+// count: each try of a watch has its own.
+bool Loop::SaidLately(std::string text) {
   constexpr core::Nanos kSayAgainAfter = 60 * core::kSecond;
   constexpr std::size_t kMaxRemembered = 100;
+  std::erase_if(text, [](char c) { return c >= '0' && c <= '9'; });
   const core::Nanos now = BootNow();
-  if (watch_trouble_.size() >= kMaxRemembered) watch_trouble_.clear();
-  const auto [said, first] = watch_trouble_.try_emplace(reason, now);
-  if (!first && now < said->second + kSayAgainAfter) return;
+  if (said_.size() >= kMaxRemembered) said_.clear();
+  const auto [said, first] = said_.try_emplace(std::move(text), now);
+  if (!first && now < said->second + kSayAgainAfter) return true;
   said->second = now;
+  return false;
+}
+
+void Loop::LogBrokenWatch(const std::string& reason) {
+  if (SaidLately(reason)) return;
   Log(LogLevel::kInfo, "watch broke and is opened again: " + reason);
 }
 

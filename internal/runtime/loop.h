@@ -66,6 +66,8 @@ class Loop {
   void OnListingFailed();
   void OnConnection(bool connected);
   void SetOwned();
+  void OnKvTrouble(const absl::Status& status);
+  bool SaidLately(std::string text);
   void LogBrokenWatch(const std::string& reason);
   void End();
 
@@ -111,7 +113,7 @@ class Loop {
   core::Nanos stop_deadline_ = core::kNever;
   core::Nanos list_again_at_ = core::kNever;
   core::Nanos list_backoff_ = 0;
-  std::map<std::string, core::Nanos> watch_trouble_;  // reason → when it was logged
+  std::map<std::string, core::Nanos> said_;  // a text without its digits → when it was said
 };
 
 }  // namespace parti::runtime

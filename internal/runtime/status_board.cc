@@ -191,9 +191,10 @@ absl::Status StatusBoard::WaitForLife(std::chrono::milliseconds timeout) const {
   if (stopping_ || ended_) return absl::CancelledError("Stop was called before an id was claimed");
   if (began_) return absl::OkStatus();
   if (settled) return absl::InternalError("the worker ended without a reason");
-  return absl::DeadlineExceededError(
-      fmt::format("no worker id was claimed within {} ms (state {}); it goes on trying, until Stop",
-                  timeout.count(), StateName(state_)));
+  const std::string trouble = last_error_.empty() ? "" : fmt::format(": {}", last_error_);
+  return absl::DeadlineExceededError(fmt::format(
+      "no worker id was claimed within {} ms (state {}){}; it goes on trying, until Stop",
+      timeout.count(), StateName(state_), trouble));
 }
 
 bool StatusBoard::WaitForState(State state, std::chrono::milliseconds timeout) const {
