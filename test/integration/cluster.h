@@ -76,6 +76,8 @@ class Cluster {
   // What the worker wrote, as far as it can be read.
   std::vector<cli::EventLine> Events(std::size_t worker) const;
 
+  std::string ErrorFile(std::size_t worker) const { return group_->ErrorFile(worker); }
+
   NatsServer& server() { return *server_; }
   cli::WorkerGroup& group() { return *group_; }
   cli::Observer& observer() { return group_->observer(); }
