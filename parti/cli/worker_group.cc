@@ -50,7 +50,8 @@ absl::StatusOr<std::size_t> WorkerGroup::Spawn(const std::string& name,
                "--partitions", fmt::format("{}", options_.partitions), "--preset", options_.preset,
                "--events", events},
       .stdout_file = errors,
-      .stderr_file = errors};
+      .stderr_file = errors,
+      .environment = more.environment};
   std::vector<std::string>& argv = process_options.argv;
   if (!options_.strategy.empty()) {
     argv.insert(argv.end(), {"--strategy", options_.strategy});

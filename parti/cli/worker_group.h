@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,9 +39,10 @@ struct WorkerGroupOptions {
 
 // What one worker has that the others haven't.
 struct SpawnOptions {
-  std::string url = {};                     // empty: the group's
-  std::string binary = {};                  // empty: the group's
-  std::vector<std::string> arguments = {};  // further ones of `parti worker`
+  std::string url = {};                                 // empty: the group's
+  std::string binary = {};                              // empty: the group's
+  std::vector<std::string> arguments = {};              // further ones of `parti worker`
+  std::map<std::string, std::string> environment = {};  // in addition to the inherited one
 };
 
 // CLOCK_BOOTTIME in ns, the clock of the event logs.

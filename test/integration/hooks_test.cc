@@ -28,8 +28,9 @@ int Count(const Cluster& cluster, std::size_t worker, EventKind kind) {
 
 // Each release takes longer than the lease: heartbeats go on meanwhile, and nothing is lost.
 TEST(HooksTest, ReleasesThatTakeLongerThanTheLeaseCostNobodyItsLease) {
-  Cluster cluster({.settings = {"release_timeout=30s", "stop_timeout=60s"}});
-  const cli::SpawnOptions slow{.arguments = {"--release-delay", "2s"}};
+  Cluster cluster({.settings = {"release_timeout=30s", "stop_timeout=60s", "heartbeat_ttl=2s",
+                                "assume_new_group=true"}});
+  const cli::SpawnOptions slow{.arguments = {"--release-delay", "2500ms"}};
   const auto a = cluster.Start("a", {}, slow);
   ASSERT_EQ(cluster.AwaitSettled(), "");
   const auto b = cluster.Start("b", {}, slow);
@@ -43,8 +44,9 @@ TEST(HooksTest, ReleasesThatTakeLongerThanTheLeaseCostNobodyItsLease) {
 
 // Twelve acquires one after the other take several leases; a release overtakes those not begun.
 TEST(HooksTest, AcquiresThatTakeSeveralLeasesCostNobodyItsLeaseAndDelayNoRelease) {
-  Cluster cluster({.settings = {"release_timeout=30s", "stop_timeout=60s"}});
-  const cli::SpawnOptions slow{.arguments = {"--acquire-delay", "400ms"}};
+  Cluster cluster({.settings = {"release_timeout=30s", "stop_timeout=60s", "heartbeat_ttl=2s",
+                                "assume_new_group=true"}});
+  const cli::SpawnOptions slow{.arguments = {"--acquire-delay", "500ms"}};
   const auto a = cluster.Start("a", {}, slow);
   ASSERT_EQ(cluster.Await([&] { return cluster.Owned(a) == 12; }), "");
   const auto b = cluster.Start("b", {}, slow);

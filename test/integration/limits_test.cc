@@ -79,7 +79,9 @@ int CountLines(const Cluster& cluster, std::size_t worker, std::string_view text
 }
 
 TEST(LimitsTest, APlanTooLargeForTheServersPayloadIsRefusedUntilThereAreWorkersEnough) {
-  Cluster cluster({.partitions = 600, .server_config = kSmallPayload});
+  Cluster cluster({.partitions = 600,
+                   .server_config = kSmallPayload,
+                   .settings = {"heartbeat_ttl=3s", "assume_new_group=true"}});
   const auto refusals = [&](const std::vector<std::size_t>& workers) {
     int count = 0;
     for (const std::size_t worker : workers) count += CountLines(cluster, worker, "max_payload");
@@ -296,8 +298,9 @@ INSTANTIATE_TEST_SUITE_P(Server, RefusalTest, testing::ValuesIn(Refusals()),
 // ---- neighbours
 
 TEST(LimitsTest, TwoGroupsOnOneServerDoNotDisturbEachOther) {
-  Cluster orders({.prefix = "orders"});
-  Cluster mails({.server = &orders.server(), .prefix = "mails"});
+  const std::vector<std::string> settings = {"heartbeat_ttl=3s", "assume_new_group=true"};
+  Cluster orders({.prefix = "orders", .settings = settings});
+  Cluster mails({.server = &orders.server(), .prefix = "mails", .settings = settings});
   for (const char* name : {"a", "b", "c"}) {
     orders.Start(name);
     mails.Start(name);

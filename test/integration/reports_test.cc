@@ -5,7 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <memory>
 #include <string>
 #include <vector>
@@ -160,7 +162,8 @@ INSTANTIATE_TEST_SUITE_P(
 // A claim is lost while its bearer's heartbeats go on: the id isn't free for that, and the bearer,
 // whose lease rests on its heartbeats alone, isn't disturbed.
 TEST_F(ReportsTest, AClaimLostOrForgedWhileHeartbeatsGoOnFreesNoId) {
-  Start({.settings = {"max_workers=4"}}, {"a", "b", "c"});
+  Start({.settings = {"max_workers=4", "heartbeat_ttl=3s", "assume_new_group=true"}},
+        {"a", "b", "c"});
   const auto before = cluster_->OwnerIds();
   Purge("stableid", IdOf(0));
   Delete("stableid", IdOf(1));
@@ -214,6 +217,58 @@ TEST_F(ReportsTest, TheLeaseOfAWorkerThatLeftIsNotWaitedOut) {
   ASSERT_EQ(cluster_->AwaitSettled(), "");
   const std::int64_t lease = cluster_->observer().View(left).until;
   EXPECT_LT(cluster_->observer().last_change(), lease);
+  EXPECT_EQ(cluster_->Finish(), "");
+}
+
+// What a wall clock is off by, for processes that have the preloaded library.
+class WallClock {
+ public:
+  WallClock() { Jump(std::chrono::hours(0)); }
+  // In place: the processes have the file mapped.
+  void Jump(std::chrono::seconds by) {
+    const std::int64_t seconds = by.count();
+    std::fstream file(path_, std::ios::binary | std::ios::in | std::ios::out);
+    if (!file) file.open(path_, std::ios::binary | std::ios::out);
+    file.write(reinterpret_cast<const char*>(&seconds), sizeof(seconds));
+  }
+  cli::SpawnOptions Worker() const {
+    return {.environment = {{"LD_PRELOAD", PARTI_WALL_CLOCK}, {"PARTI_TEST_WALL_CLOCK", path_}}};
+  }
+
+ private:
+  std::unique_ptr<TempDir> folder_ = MakeTempDir();
+  const std::string path_ = folder_->File("wall-clock");
+};
+
+// Wall clocks hours apart, and jumping forth and back: no lease, election or wait hangs on them.
+TEST_F(ReportsTest, WallClocksThatJumpByHoursChangeNothing) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "the sanitizer's own library has to be the first one preloaded";
+#endif
+  cluster_ = std::make_unique<Cluster>(
+      ClusterOptions{.settings = {"heartbeat_ttl=6s", "election_ttl=4s", "assume_new_group=true"}});
+  std::vector<WallClock> clocks(3);
+  clocks[1].Jump(std::chrono::hours(-5));
+  cluster_->Start("a", {}, clocks[0].Worker());
+  cluster_->Start("b", {}, clocks[1].Worker());
+  cluster_->Start("c", {}, clocks[2].Worker());
+  ASSERT_EQ(cluster_->AwaitSettled(), "");
+  const std::size_t leader = cluster_->group().Leader().value();
+  const std::size_t follower = leader == 0 ? 1 : 0;
+  const auto before = cluster_->OwnerIds();
+  for (const auto& [worker, hours] : {std::pair(leader, 9), std::pair(follower, 30),
+                                      std::pair(leader, -48), std::pair(follower, 0)}) {
+    clocks[worker].Jump(std::chrono::hours(hours));
+    EXPECT_TRUE(StaysTrue(
+        [&] {
+          cluster_->group().Poll();
+          return Lives(0) + Lives(1) + Lives(2) == 3 && cluster_->OwnerIds() == before;
+        },
+        milliseconds(1500)))
+        << cluster_->group().Describe();
+  }
+  EXPECT_EQ(cluster_->group().Leader(), leader);
+  cluster_->group().Kill(leader);
   EXPECT_EQ(cluster_->Finish(), "");
 }
 
