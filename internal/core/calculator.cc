@@ -23,6 +23,20 @@ Calculator::Calculator(Context* context, GroupView* view, const Term& term,
                        std::function<void()> planned)
     : context_(context), view_(view), term_(term), planned_(std::move(planned)) {}
 
+std::string_view CalculatorStateName(CalculatorState state) {
+  switch (state) {
+    case CalculatorState::kIdle:
+      return "Idle";
+    case CalculatorState::kScaling:
+      return "Scaling";
+    case CalculatorState::kRebalancing:
+      return "Rebalancing";
+    case CalculatorState::kEmergency:
+      return "Emergency";
+  }
+  return "?";
+}
+
 CalculatorState Calculator::state() const {
   if (pending_.due != kNever && pending_.state != CalculatorState::kRebalancing) {
     return pending_.state;
@@ -33,13 +47,16 @@ CalculatorState Calculator::state() const {
 
 // ---- members
 
+bool Calculator::CanTakeWork(const WorkerView& worker) const {
+  return worker.heartbeat.live() && !worker.condemned && !worker.doc_blocks() &&
+         !worker.too_old(context_->wire_version) && worker.heartbeat.record->capacity > 0;
+}
+
 Calculator::Members Calculator::Present() const {
   Members present;
   for (const auto& [id, worker] : view_->workers) {
-    if (!worker.heartbeat.live() || worker.condemned || worker.doc_blocks()) continue;
-    if (worker.too_old(context_->wire_version)) continue;
+    if (!CanTakeWork(worker) || IsDrained(id)) continue;
     const wire::Heartbeat& record = *worker.heartbeat.record;
-    if (record.capacity <= 0) continue;
     present[id] = Member{{id, record.incarnation, record.nonce}, record.capacity, record.labels};
   }
   return present;
@@ -76,10 +93,13 @@ Calculator::Difference Calculator::Compare(const Members& present) {
     } else if (worker.heartbeat.live() &&
                (worker.heartbeat.record->capacity <= 0 || worker.too_old(context_->wire_version))) {
       ++difference.altered;
+    } else if (worker.heartbeat.live() && IsDrained(id)) {
+      ++difference.steered;
     }
   }
   for (const auto& [id, member] : present) {
-    if (!members_.contains(id)) ++difference.joined;
+    if (members_.contains(id)) continue;
+    ++(undrained_.contains(id) ? difference.steered : difference.joined);
   }
   return difference;
 }
@@ -97,6 +117,7 @@ void Calculator::Evaluate() {
   const Nanos since = std::min(std::exchange(touched_at_, kNever), context_->now);
   debounce_at_ = kNever;
   debounce_cap_at_ = kNever;
+  problems_stale_ = true;
   const Settings& s = context_->settings;
   const Members present = Present();
   if (failed_for_ && *failed_for_ != present) ForgetFailure();
@@ -104,6 +125,10 @@ void Calculator::Evaluate() {
   // A rebalance fell through for want of members: those that are back get theirs.
   const bool owed = planless_ && !present.empty();
   if (!d.any() && !owed) return;
+  if (d.only_steered()) {
+    return Want(CalculatorState::kRebalancing, 0, true,
+                {RebalanceCause::kControl, "control: workers drained or drained no more", since});
+  }
   const std::string text =
       fmt::format("{} joined, {} left, {} died, {} altered", d.joined, d.left, d.died, d.altered);
   if (members_.empty()) {
@@ -151,6 +176,7 @@ void Calculator::SetPartitions(std::shared_ptr<const std::vector<Partition>> par
     sorted->push_back((*partitions)[i]);
     partition_index_.push_back(view_->names.Intern(id));
   }
+  problems_stale_ = true;
   const bool changed = partitions_ == nullptr || *partitions_ != *sorted;
   partitions_ = std::move(sorted);
   if (changed) ForgetFailure();
@@ -171,6 +197,7 @@ void Calculator::Refused(const std::string& worker, PartitionIndex partition) {
   RefusalView& refusal = refused_[{worker, partition}];
   if (refusal.active) return;
   refusal.active = true;
+  problems_stale_ = true;
   refusal.until = context_->now +
                   (context_->settings.refusal_backoff << std::min(refusal.times++, kMaxDoublings));
   refusal_over_at_ = std::min(refusal_over_at_, refusal.until);
@@ -246,6 +273,7 @@ void Calculator::TakeOver() {
     Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true,
          {RebalanceCause::kTakeover, "takeover", context_->now});
   }
+  ReviewControl();
   if (plan_.exists) planned_();
 }
 
@@ -277,7 +305,7 @@ void Calculator::Run() {
   pending_.due = kNever;
   cause_ = pending_.cause;
   strategy_members_ = Present();
-  planless_ = strategy_members_.empty();
+  planless_ = strategy_members_.empty() && !AnyDrainedAlive();
   if (planless_) return;
   auto input = std::make_shared<PlanInput>();
   input->partitions = partitions_;
@@ -294,6 +322,12 @@ void Calculator::Run() {
     input->previous_owner.push_back(it == owner.end() ? kUnassigned : it->second);
   }
   strategy_input_ = input;
+  strategy_index_ = partition_index_;
+  strategy_control_ = control_change_;
+  // Nobody may be given anything: that takes no strategy.
+  if (strategy_members_.empty()) {
+    return Adopt(std::vector<std::int32_t>(strategy_index_.size(), kUnassigned));
+  }
   strategy_ticket_ = context_->NextTicket();
   context_->Emit(RunStrategy{strategy_ticket_, strategy_input_});
 }
@@ -334,6 +368,8 @@ void Calculator::OnStrategyDone(const StrategyDone& done) {
 // changed, or in a while, ever more seldom.
 void Calculator::Failed(const absl::Status& status, const std::string& what) {
   context_->Report(Severity::kError, status);
+  plan_problem_ = "there is no newer plan: " + std::string(status.message());
+  problems_stale_ = true;
   failed_for_ = strategy_members_;
   failed_until_ = context_->now + (std::max(context_->settings.rebalance_cooldown, kSecond)
                                    << std::min(failures_++, kMaxDoublings));
@@ -359,7 +395,7 @@ void Calculator::Exclude(std::vector<std::int32_t>& owners) {
     if (owner >= 0) ++load[static_cast<std::size_t>(owner)];
   }
   for (std::size_t i = 0; i < owners.size(); ++i) {
-    const PartitionIndex p = view_->names.Intern((*strategy_input_->partitions)[i].Id());
+    const PartitionIndex p = strategy_index_[i];
     const auto refuses = [&](std::size_t w) { return Refuses(strategy_input_->workers[w].id, p); };
     if (owners[i] < 0 || !refuses(static_cast<std::size_t>(owners[i]))) continue;
     --load[static_cast<std::size_t>(owners[i])];
@@ -412,7 +448,11 @@ bool Calculator::OffersAgain(const Plan& plan) const {
 
 void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   std::vector<std::int32_t> owners = owners_in;
+  if (control_.paused) KeepInPlace(owners);
   Exclude(owners);
+  ApplyPins(owners);
+  problems_stale_ = true;
+  const std::vector<bool> drained = HeldByDrained();
   Plan next;
   next.exists = true;
   for (const auto& [id, member] : strategy_members_) {
@@ -423,9 +463,9 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   for (std::size_t i = 0; i < owners.size(); ++i) {
     if (owners[i] != strategy_input_->previous_owner[i]) ++moved;
     if (owners[i] < 0) continue;
-    if (strategy_input_->previous_owner[i] < 0) ++orphans;
+    if (strategy_input_->previous_owner[i] < 0 && !drained[strategy_index_[i]]) ++orphans;
     const std::string& id = strategy_input_->workers[static_cast<std::size_t>(owners[i])].id;
-    next.workers[id].target.push_back(view_->names.Intern((*strategy_input_->partitions)[i].Id()));
+    next.workers[id].target.push_back(strategy_index_[i]);
   }
   bool same = plan_.exists && plan_.workers.size() == next.workers.size();
   for (auto& [id, worker] : next.workers) {
@@ -434,11 +474,16 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
     same = same && it != plan_.workers.end() && it->second.life == worker.life &&
            it->second.target == worker.target;
   }
+  // Also of a plan that is refused: only what changes from now on asks for another.
+  members_ = strategy_members_;
   if (const absl::Status fits = CheckSizes(next); !fits.ok()) {
     return Failed(fits, "the assignment did not fit");
   }
   ForgetFailure();
+  plan_problem_.clear();
   members_ = strategy_members_;
+  undrained_.clear();
+  planned_control_ = strategy_control_;
   if (same && !OffersAgain(next)) return;
   next.version = plan_.version + 1;
   plan_ = std::move(next);
@@ -482,6 +527,7 @@ void Calculator::OnTime() {
   if (context_->now >= debounce_at_) Evaluate();
   if (context_->now >= refusal_over_at_) {
     refusal_over_at_ = kNever;
+    problems_stale_ = true;
     for (auto& [key, refusal] : refused_) {
       if (context_->now >= refusal.until) refusal.active = false;
       if (refusal.active) refusal_over_at_ = std::min(refusal_over_at_, refusal.until);
@@ -491,12 +537,12 @@ void Calculator::OnTime() {
            {RebalanceCause::kRefused, "offering again what was given back", context_->now});
     }
   }
-  if (context_->now >= pending_.due && strategy_ticket_ == 0 && partitions_ != nullptr) Run();
+  if (context_->now >= pending_.due && CanPlan()) Run();
 }
 
 Nanos Calculator::NextDeadline() const {
   Nanos next = std::min(debounce_at_, refusal_over_at_);
-  if (strategy_ticket_ == 0 && partitions_ != nullptr) next = std::min(next, pending_.due);
+  if (CanPlan()) next = std::min(next, pending_.due);
   return next;
 }
 

@@ -3,6 +3,10 @@
 // Causes come in (members, partition list, requests); each sets a window. When it is over the
 // strategy is run, and its answer becomes the plan with the next version. Carrying it out is the
 // Publisher's.
+//
+// People's wishes (the control record) bend the strategy's answer: a drained worker is none that
+// partitions could be given to; while paused, what has an owner stays with it; a pin overrides the
+// rest.
 #ifndef PARTI_INTERNAL_CORE_CALCULATOR_H_
 #define PARTI_INTERNAL_CORE_CALCULATOR_H_
 
@@ -11,7 +15,9 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "internal/core/context.h"
@@ -21,6 +27,7 @@
 namespace parti::core {
 
 enum class CalculatorState { kIdle, kScaling, kRebalancing, kEmergency };
+std::string_view CalculatorStateName(CalculatorState state);  // "Idle", …
 
 struct PlannedWorker {
   Life life;
@@ -47,12 +54,21 @@ class Calculator {
   void Refused(const std::string& worker, PartitionIndex partition);
   void SetPartitions(std::shared_ptr<const std::vector<Partition>> partitions);
   void RequestRebalance();
+  // What people want. No plan is made before this was called once.
+  void SetControl(const wire::Control& control);
   void OnStrategyDone(const StrategyDone& done);
   // The Publisher has carried the plan out.
   void Settled();
 
   const Plan& plan() const { return plan_; }
   CalculatorState state() const;
+  const std::string& cause() const { return cause_.text; }  // of the plan
+  bool listed() const { return partitions_ != nullptr; }
+  const std::vector<PartitionIndex>& partitions() const { return partition_index_; }
+  // The plan takes account of the control record, and the docs of the plan.
+  bool ControlSettled() const;
+  // What of it can't be done and why; at most wire::kReportSample.
+  const std::vector<std::string>& Problems();
 
   void OnTime();
   Nanos NextDeadline() const;
@@ -78,8 +94,10 @@ class Calculator {
   };
   struct Difference {
     int joined = 0, left = 0, died = 0, altered = 0;
+    int steered = 0;  // drained, or drained no more
     bool repeated_deaths_only = true;
-    bool any() const { return joined + left + died + altered > 0; }
+    bool any() const { return joined + left + died + altered + steered > 0; }
+    bool only_steered() const { return any() && joined + left + died + altered == 0; }
   };
 
   Members Present() const;
@@ -88,12 +106,22 @@ class Calculator {
   bool DiedRepeatedly(const std::string& worker);
   void Evaluate();
   void Want(CalculatorState state, Nanos window, bool planned, Cause cause);
+  bool CanPlan() const { return strategy_ticket_ == 0 && partitions_ != nullptr && control_known_; }
   void Run();
   void Adopt(const std::vector<std::int32_t>& owners);
   void Failed(const absl::Status& status, const std::string& what);
   void ForgetFailure();
   bool OffersAgain(const Plan& plan) const;
   void Exclude(std::vector<std::int32_t>& owners);
+  bool CanTakeWork(const WorkerView& worker) const;
+  bool IsDrained(const std::string& worker) const { return drained_.contains(worker); }
+  bool AnyDrainedAlive() const;
+  void ReviewControl();
+  void KeepInPlace(std::vector<std::int32_t>& owners) const;
+  void ApplyPins(std::vector<std::int32_t>& owners) const;
+  std::vector<bool> HeldByDrained() const;
+  std::string WhyNotPinned(const wire::Pin& pin, const std::vector<bool>& listed) const;
+  void CollectProblems();
   RebalanceNote Note(RebalanceNote::Phase phase) const;
   absl::Status CheckSizes(const Plan& plan) const;
   bool PartitionsDiffer() const;
@@ -123,7 +151,21 @@ class Calculator {
   int failures_ = 0;
   Ticket strategy_ticket_ = 0;  // 0: none is running
   std::shared_ptr<const PlanInput> strategy_input_;
+  std::vector<PartitionIndex> strategy_index_;  // of its partitions
   Members strategy_members_;
+
+  bool control_known_ = false;
+  wire::Control control_;
+  std::set<std::string> drained_;
+  std::set<std::string> undrained_;  // since the last plan
+  // Changes of control are counted: the newest, the one that the running strategy serves, and the
+  // newest that the plan takes account of.
+  std::uint64_t control_change_ = 0;
+  std::uint64_t strategy_control_ = 0;
+  std::uint64_t planned_control_ = 0;
+  std::string plan_problem_;  // why there is no newer plan; empty: nothing hinders
+  bool problems_stale_ = true;
+  std::vector<std::string> problems_;
 
   struct Deaths {
     int count = 0;

@@ -247,6 +247,7 @@ void Election::WriteChallenge() {
   context_->SawEpoch(record_ ? record_->epoch : 0);
   term_.epoch = context_->NextEpoch();
   term_.nonce = context_->Nonce();
+  term_.holder = worker_;
   // A record of a group that isn't ours tells nothing of ours.
   term_.found_absent = !record_ || strange_;
   wire_version_ = fitted_ ? context_->wire_version : FirstVersion();

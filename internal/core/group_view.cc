@@ -14,6 +14,11 @@ PartitionIndex PartitionNames::Intern(const std::string& id) {
   return it->second;
 }
 
+std::optional<PartitionIndex> PartitionNames::Find(const std::string& id) const {
+  const auto it = index_.find(id);
+  return it == index_.end() ? std::nullopt : std::optional(it->second);
+}
+
 std::vector<PartitionIndex> GroupView::Union(const std::vector<PartitionIndex>& a,
                                              const std::vector<PartitionIndex>& b) {
   std::vector<PartitionIndex> out;

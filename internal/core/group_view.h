@@ -22,6 +22,8 @@ using PartitionIndex = std::uint32_t;
 class PartitionNames {
  public:
   PartitionIndex Intern(const std::string& id);
+  // None: nothing here was ever called so.
+  std::optional<PartitionIndex> Find(const std::string& id) const;
   const std::string& Name(PartitionIndex index) const { return names_[index]; }
   std::size_t size() const { return names_.size(); }
 

@@ -24,6 +24,7 @@ struct Life {
 struct Term {
   std::uint64_t epoch = 0;
   std::uint64_t nonce = 0;
+  std::string holder;  // the leader's own worker id
   // There was no readable `leader` record: the group is new, or was wiped.
   bool found_absent = false;
   // The streams that the predecessor's picture rested on; 0: unknown.

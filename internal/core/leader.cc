@@ -34,11 +34,18 @@ Leader::Leader(Context* context, const Term& term, Calls calls)
             calls_.refence("an assignment that was there has vanished");
           }),
       upgrade_(context, &view_),
+      control_(context,
+               [this] {
+                 calculator_.SetControl(control_.control());
+                 reporter_.Touch();
+               }),
+      reporter_(context, &view_, &calculator_, &control_, term),
       wire_version_(context->wire_version) {
   view_.KnowSentBefore(term.predecessor_nonce, term.predecessor_beat, term.predecessor_seen_at);
   // Rule [1]: the fence is written; only now is anything read that this term acts on.
   doc_watch_.Open();
   heartbeat_watch_.Open();
+  control_.Open();
 }
 
 // ---- what the watches show
@@ -90,6 +97,7 @@ void Leader::ViewChanged(const std::string& id) {
   // Whichever way the news came: watch, poll, or the answer to a request.
   if (worker.MembershipChanged() || worker.condemned) calculator_.MembersTouched();
   publisher_.Touch();
+  reporter_.OwnersChanged();
 }
 
 void Leader::CheckRefusals(const std::string& id) {
@@ -149,6 +157,7 @@ void Leader::TakeOver() {
   monitor_.Look();
   for (const auto& [id, worker] : view_.workers) CheckRefusals(id);
   publisher_.Touch();
+  reporter_.Begin();
 }
 
 // ---- the fallback
@@ -190,6 +199,7 @@ void Leader::OnPoll(Watch& watch, const KvAnswer& answer) {
 void Leader::OnTime() {
   heartbeat_watch_.OnTime();
   doc_watch_.OnTime();
+  if (!unfit_) control_.OnTime();
   if (!taken_over_ || Unfit()) return;
   for (const auto& [behind, watch] :
        {std::pair{&heartbeat_behind_, &heartbeat_watch_}, std::pair{&doc_behind_, &doc_watch_}}) {
@@ -220,14 +230,17 @@ void Leader::OnTime() {
   }
   calculator_.OnTime();
   publisher_.OnTime();
+  reporter_.OnTime();
 }
 
 Nanos Leader::NextDeadline() const {
   Nanos next = std::min(heartbeat_watch_.NextDeadline(), doc_watch_.NextDeadline());
-  if (unfit_ || !taken_over_) return next;
+  if (unfit_) return next;
+  next = std::min(next, control_.NextDeadline());
+  if (!taken_over_) return next;
   next = std::min({next, heartbeat_behind_.until, doc_behind_.until, poll_at_, confirm_at_});
   return std::min({next, monitor_.NextDeadline(), calculator_.NextDeadline(),
-                   publisher_.NextDeadline(), upgrade_.NextDeadline()});
+                   publisher_.NextDeadline(), upgrade_.NextDeadline(), reporter_.NextDeadline()});
 }
 
 }  // namespace parti::core

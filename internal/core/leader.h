@@ -10,10 +10,12 @@
 
 #include "internal/core/calculator.h"
 #include "internal/core/context.h"
+#include "internal/core/control_key.h"
 #include "internal/core/group_view.h"
 #include "internal/core/host.h"
 #include "internal/core/monitor.h"
 #include "internal/core/publisher.h"
+#include "internal/core/reporter.h"
 #include "internal/core/upgrade.h"
 #include "internal/core/watch.h"
 
@@ -32,6 +34,7 @@ class Leader {
 
   void SetPartitions(std::shared_ptr<const std::vector<Partition>> partitions) {
     calculator_.SetPartitions(std::move(partitions));
+    reporter_.OwnersChanged();
   }
   void RequestRebalance() { calculator_.RequestRebalance(); }
   void OnStrategyDone(const StrategyDone& done) { calculator_.OnStrategyDone(done); }
@@ -63,6 +66,8 @@ class Leader {
   Calculator calculator_;
   Publisher publisher_;
   Upgrade upgrade_;
+  ControlKey control_;
+  Reporter reporter_;
 
   bool taken_over_ = false;
   bool unfit_ = false;

@@ -105,6 +105,12 @@ void Publisher::Step() {
 }
 
 bool Publisher::Settled() const {
+  // Who is to hold nothing must have let go of everything.
+  for (const auto& [id, worker] : view_->workers) {
+    if (!worker.heartbeat.live() || !worker.same_life()) continue;
+    if (calculator_->plan().workers.contains(id)) continue;
+    if (!worker.acknowledged() || !worker.doc.owned.empty()) return false;
+  }
   for (const auto& [id, planned] : calculator_->plan().workers) {
     const auto it = view_->workers.find(id);
     if (it == view_->workers.end()) return false;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <map>
 
 namespace parti::simulation {
 
@@ -159,6 +160,8 @@ void Chaos::Hit(Strike strike) {
         victim->Deliver(core::RebalanceRequested{});
       }
       return;
+    case Strike::kControl:
+      return WriteControl();
     case Strike::kCount:
       return;
   }
@@ -318,7 +321,9 @@ void Chaos::WriteGarbage() {
   const Bucket bucket = SomeBucket();
   std::string key = SomeKey(bucket);
   if (key.empty() || random_.Chance(0.1)) key = fmt::format("worker-{}", random_.Int(0, 12));
-  if (bucket == Bucket::kElection) key = "leader";
+  if (bucket == Bucket::kElection && !key.starts_with("report") && !key.starts_with("control")) {
+    key = "leader";
+  }
   shared_.tally.Add(Count::kGarbageWritten);
   world_.Note("somebody", 79, [&] {
     return fmt::format("* writes garbage into {}/{}", wire::BucketName(bucket), key);
@@ -345,10 +350,73 @@ void Chaos::Wipe(bool all) {
 void Chaos::ChangePartitions() {
   shared_.tally.Add(Count::kPartitionsChanged);
   const int now = static_cast<int>(world_.partitions().size());
-  const int count = std::max(1, now + random_.Int(-4, 4));
+  int count = std::max(1, now + random_.Int(-4, 4));
+  if (shared_.scenario.tight_docs) count = std::min(count, shared_.scenario.partitions + 4);
   world_.Note("somebody", 81,
               [&] { return fmt::format("* changes the list to {} partitions", count); });
   world_.SetPartitions(count);
+}
+
+// ---- people and the control key
+
+wire::Control Chaos::SomeControl() {
+  wire::Control control;
+  control.paused = random_.Chance(0.3);
+  std::set<std::string> drained;
+  std::map<std::string, std::string> pins;
+  std::vector<std::string> workers = {"worker-9"};
+  for (const Process* process : Existing()) {
+    const std::string& worker = world_.claims().worker(process->number());
+    if (!worker.empty()) workers.push_back(worker);
+  }
+  const bool everyone = random_.Chance(0.1);
+  for (const std::string& worker : workers) {
+    if (everyone || random_.Chance(0.2)) drained.insert(worker);
+  }
+  for (int pin = random_.Int(0, 3); pin > 0; --pin) {
+    const int p = random_.Int(0, static_cast<int>(world_.partitions().size()));
+    pins[fmt::format("p-{}", p)] = workers[random_.Index(workers.size())];
+  }
+  control.drained = {drained.begin(), drained.end()};
+  for (const auto& [partition, worker] : pins) control.pins.push_back({partition, worker});
+  return control;
+}
+
+void Chaos::WriteControl() {
+  shared_.tally.Add(Count::kControlWritten);
+  const std::string key(wire::kControlKey);
+  const double dice = random_.Unit();
+  if (dice < 0.1) {
+    world_.Note("somebody", 83, [] { return std::string("* deletes the control record"); });
+    return world_.network().Delete(Bucket::kElection, key);
+  }
+  std::string value = dice < 0.2 ? Garbage(Bucket::kElection, key) : wire::Encode(SomeControl());
+  world_.Note("somebody", 84, [&] { return fmt::format("* writes the control record {}", value); });
+  world_.network().Write(Bucket::kElection, key, std::move(value));
+}
+
+// What stands when all is calm: nothing, or one worker drained, a pin, a pause.
+void Chaos::LastControl() {
+  if (!shared_.scenario.has(Strike::kControl)) return;
+  wire::Control control;
+  if (shared_.scenario.control_stays) {
+    std::vector<std::string> workers;
+    for (const Process* process : Existing()) {
+      const std::string& worker = world_.claims().worker(process->number());
+      if (!worker.empty() && !process->leaving()) workers.push_back(worker);
+    }
+    control.paused = random_.Chance(0.3);
+    if (!workers.empty() && random_.Chance(0.7)) {
+      control.drained.push_back(workers[random_.Index(workers.size())]);
+    }
+    if (!workers.empty() && random_.Chance(0.7)) {
+      const int p = random_.Int(0, static_cast<int>(world_.partitions().size()) - 1);
+      control.pins.push_back({fmt::format("p-{}", p), workers[random_.Index(workers.size())]});
+    }
+  }
+  const std::string value = wire::Encode(control);
+  world_.Note("somebody", 84, [&] { return fmt::format("* writes the control record {}", value); });
+  world_.network().Write(Bucket::kElection, std::string(wire::kControlKey), value);
 }
 
 // ---- the end
@@ -364,6 +432,7 @@ void Chaos::End() {
       std::count_if(existing.begin(), existing.end(),
                     [](const Process* process) { return !process->leaving(); }));
   for (; staying < wanted; ++staying) StartNew();
+  LastControl();
 }
 
 }  // namespace parti::simulation

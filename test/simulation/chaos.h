@@ -45,6 +45,9 @@ class Chaos {
   void Wipe(bool all);
   void WipeBucket(wire::Bucket bucket);
   void ChangePartitions();
+  wire::Control SomeControl();
+  void WriteControl();
+  void LastControl();
 
   std::string Garbage(wire::Bucket bucket, const std::string& key);
   wire::Bucket SomeBucket();

@@ -17,7 +17,11 @@ std::shared_ptr<SentPut> KvJudge::Sending(int process, Nanos sent, core::KvPut p
   record->sent = sent;
   record->put = std::move(put);
   const std::string& value = record->put.value;
-  if (record->put.bucket == Bucket::kElection) {
+  bool readable = record->put.bucket == Bucket::kStableId;
+  if (record->put.bucket == Bucket::kElection && record->put.key == wire::kReportKey) {
+    readable = wire::DecodeReport(value, wire::kMaxWireVersion).ok();
+    shared_.tally.Add(Count::kReport);
+  } else if (record->put.bucket == Bucket::kElection && record->put.key == wire::kLeaderKey) {
     if (auto leader = wire::DecodeLeader(value, wire::kMaxWireVersion); leader.ok())
       record->leader = *std::move(leader);
   } else if (record->put.bucket == Bucket::kHeartbeat) {
@@ -31,8 +35,7 @@ std::shared_ptr<SentPut> KvJudge::Sending(int process, Nanos sent, core::KvPut p
       shared_.tally.Add(Count::kDeposedWriteSent);
     }
   }
-  const bool readable =
-      record->leader || record->heartbeat || record->doc || record->put.bucket == Bucket::kStableId;
+  readable = readable || record->leader || record->heartbeat || record->doc;
   if (!readable) {
     Broken("core writes readable records",
            fmt::format("{}/{}: {}", wire::BucketName(record->put.bucket), record->put.key, value));
@@ -193,6 +196,8 @@ void KvJudge::Planned(int process, const core::RebalanceNote& note) {
 }
 
 void KvJudge::Tampered(Bucket bucket, const std::string& key) {
+  // No promise rests on what people and status commands read and write.
+  if (bucket == Bucket::kElection && key != wire::kLeaderKey) return;
   Forget(bucket);
   if (bucket == Bucket::kElection) leader_.reset();
   if (bucket == Bucket::kHeartbeat) heartbeats_.erase(key);

@@ -14,6 +14,8 @@ namespace {
 // Core that calls for itself again and again at one instant would hang the real loop.
 constexpr int kMaxStepsAtOnce = 20'000;
 
+constexpr int kMaxPlansASecond = 50;
+
 std::string Names(const std::vector<OwnedPartition>& partitions) {
   std::string names;
   for (const OwnedPartition& partition : partitions) {
@@ -170,7 +172,20 @@ class EffectRunner {
                                   note.margin_left));
   }
 
+  // A leader that plans again and again without a pause starves its machine.
+  void CheckPlanningRate() {
+    if (s_.now() >= p_.plans_since_ + core::kSecond) {
+      p_.plans_since_ = s_.now();
+      p_.plans_ = 0;
+    }
+    if (++p_.plans_ > kMaxPlansASecond) {
+      s_.verdict.Broken(s_.now(), "plans are made for a reason",
+                        fmt::format("{}: {} within a second", p_.name_, p_.plans_));
+    }
+  }
+
   void RunStrategy(const core::RunStrategy& run) {
+    CheckPlanningRate();
     const StrategyFaults& faults = s_.scenario.strategy_faults;
     core::StrategyDone done{run.ticket};
     if (s_.random.Chance(faults.fail)) {

@@ -105,6 +105,8 @@ class Process final : public core::Environment {
   Nanos tick_at_ = core::kNever;
   Nanos step_time_ = -1;
   int steps_at_once_ = 0;
+  Nanos plans_since_ = 0;
+  int plans_ = 0;
   bool leaving_ = false;
   bool leads_ = false;
   std::uint64_t epoch_ = 0;

@@ -33,7 +33,8 @@ void Settle(World* world, const Scenario& scenario) {
       return world->now() > world->shared().last_fault + scenario.SettleBound();
     };
     const auto settled = [&] {
-      const std::optional<std::string> unsettled = world->Unsettled();
+      std::optional<std::string> unsettled = world->Unsettled();
+      if (!unsettled) unsettled = world->Misreported();
       if (unsettled) missing = *unsettled;
       return !unsettled.has_value();
     };

@@ -47,6 +47,8 @@ std::string_view StrikeName(Strike strike) {
       return "change-partitions";
     case Strike::kAskRebalance:
       return "ask-rebalance";
+    case Strike::kControl:
+      return "control";
     case Strike::kCount:
       break;
   }
@@ -67,6 +69,8 @@ class Drawing {
       DrawNetwork(wildness);
       DrawStrikes(wildness);
       DrawApplication(wildness);
+      DrawControl();
+      DrawTightDocs();
     }
     s_.two_builds = random_.Chance(0.25);
     s_.upgraded_at = random_.Between(0, s_.chaos);
@@ -188,6 +192,23 @@ class Drawing {
     Weigh(Strike::kGarbage, 0.25, 0.5);
     Weigh(Strike::kWipeOne, 0.2, 0.3);
     if (!s_.leases_differ) Weigh(Strike::kWipeAll, 0.12, 0.2);
+  }
+
+  void DrawControl() {
+    Weigh(Strike::kControl, 0.3, 1);
+    s_.control_stays = s_.has(Strike::kControl) && random_.Chance(0.6);
+  }
+
+  // Moves take several docs, one after the other. With the fewest workers that may be left, a share
+  // still fits.
+  void DrawTightDocs() {
+    if (s_.capacities_differ || s_.partitions < 6 || !random_.Chance(0.1)) return;
+    s_.tight_docs = true;
+    s_.control_stays = false;
+    const int workers = (s_.workers + 1) / 2;
+    const int share = (s_.partitions + 4) * 11 / 10 / workers + 1;
+    const std::size_t each = wire::DocBytesPerPartition(fmt::format("p-{}", s_.partitions + 4));
+    s_.settings.max_doc_bytes = wire::kDocBaseBytes + static_cast<std::size_t>(share) * each;
   }
 
   void DrawApplication(double wildness) {

@@ -72,6 +72,7 @@ enum class Strike : std::uint8_t {
   kWipeAll,
   kChangePartitions,
   kAskRebalance,
+  kControl,
   kCount
 };
 inline constexpr std::size_t kStrikes = static_cast<std::size_t>(Strike::kCount);
@@ -99,6 +100,9 @@ struct Scenario {
   bool two_builds = false;
   Nanos upgraded_at = 0;
   Nanos start_spread = 0;  // the first workers start within this time
+  Nanos start_spread = 0;      // the first workers start within this time
+  bool control_stays = false;  // people's last wishes are in force when all is calm again
+  bool tight_docs = false;     // a doc has hardly room for a worker's share
   Nanos listing_delay = core::kMillisecond;
   double listing_fails = 0;
 

@@ -81,7 +81,7 @@ void Apply(const std::string& name, const std::string& value, core::Settings* se
   } else if (name == "new-group") {
     settings->assume_new_group = value == "assumed";
   } else if (name == "max-doc-bytes") {
-    settings->max_doc_bytes = std::stoul(value);
+    settings->max_doc_bytes = std::stoull(value);
   } else if (name == "cooldown") {
     settings->rebalance_cooldown = Duration(value);
   } else if (name == "speaks") {
@@ -304,6 +304,8 @@ bool Story::ByHand(const Words& words) {
     network.Write(bucket, key, "{\"v\":1,\"what\":\"is this");
   } else if (command == "forge") {
     Forge(words);
+  } else if (command == "control") {
+    network.Write(Bucket::kElection, std::string(wire::kControlKey), Wishes(words));
   } else if (command == "wipe") {
     for (std::size_t i = 1; i < words.plain.size(); ++i) network.Wipe(BucketNamed(words.at(i)));
   } else if (command == "partitions") {
@@ -336,13 +338,64 @@ void Story::Forge(const Words& words) {
   world().network().Write(bucket, key, record.dump());
 }
 
+// "control paused drained=b,c pins=p-1:a": the whole record.
+std::string Story::Wishes(const Words& words) {
+  const auto list = [&](const std::string& name) {
+    std::vector<std::string> items;
+    const auto named = words.named.find(name);
+    if (named == words.named.end()) return items;
+    std::istringstream in(named->second);
+    for (std::string item; std::getline(in, item, ',');) items.push_back(item);
+    std::sort(items.begin(), items.end());
+    return items;
+  };
+  // A name is a process's, or else a worker id.
+  const auto worker = [&](const std::string& name) {
+    const Process* process = world().Find(name);
+    return process == nullptr ? name : world().claims().worker(process->number());
+  };
+  wire::Control control;
+  control.paused = std::count(words.plain.begin(), words.plain.end(), "paused") > 0;
+  for (const std::string& name : list("drained")) control.drained.push_back(worker(name));
+  std::sort(control.drained.begin(), control.drained.end());
+  for (const std::string& pin : list("pins")) {
+    const std::size_t colon = pin.find(':');
+    if (colon == std::string::npos) throw std::invalid_argument("a pin is PARTITION:NAME: " + pin);
+    control.pins.push_back({pin.substr(0, colon), worker(pin.substr(colon + 1))});
+  }
+  std::sort(control.pins.begin(), control.pins.end(),
+            [](const wire::Pin& x, const wire::Pin& y) { return x.partition < y.partition; });
+  return wire::Encode(control);
+}
+
+std::string Story::ShowReport() {
+  const Stream& stream = world().network().stream(Bucket::kElection);
+  const std::uint64_t revision = stream.Revision(wire::kReportKey);
+  if (revision == 0) return "none\n";
+  const auto report = wire::DecodeReport(stream.At(revision).value);
+  if (!report.ok()) return stream.At(revision).deleted ? "deleted\n" : "unreadable\n";
+  std::string shown = fmt::format(
+      "{} ({}), epoch {}: {}, version {}; {} of {} partitions unassigned{}{}\n", report->leader,
+      NameOf(report->leader), report->epoch, report->state, report->version, report->unassigned,
+      report->partitions, report->sample.empty() ? "" : ": ", Join(report->sample));
+  if (report->control_revision != 0) {
+    const bool newest = report->control_revision == stream.Revision(wire::kControlKey);
+    shown += fmt::format("control: {}{}\n", newest ? "read" : "not read yet",
+                         report->control_settled ? ", settled" : "");
+  }
+  for (const std::string& problem : report->problems)
+    shown += fmt::format("problem: {}\n", problem);
+  return shown;
+}
+
 std::string Story::Show(const Words& words) {
   const std::string& what = words.at(1);
   if (what == "owners") return ShowOwners();
   if (what == "docs") return ShowDocs();
   if (what == "leader") return ShowLeader();
   if (what == "heartbeats") return ShowHeartbeats();
-  throw std::invalid_argument("show owners, docs, leader or heartbeats, not " + what);
+  if (what == "report") return ShowReport();
+  throw std::invalid_argument("show owners, docs, leader, heartbeats or report, not " + what);
 }
 
 std::string Story::ShowOwners() {

@@ -56,6 +56,8 @@ class Story {
   std::string ShowDocs();
   std::string ShowLeader();
   std::string ShowHeartbeats();
+  std::string ShowReport();
+  std::string Wishes(const Words& words);
   std::string Happened();
   World& world();
   Process& Named(const std::string& name);

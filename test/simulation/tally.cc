@@ -64,6 +64,8 @@ std::string_view CountName(Count count) {
       return "partition lists changed";
     case Count::kListingFailed:
       return "listings failed";
+    case Count::kControlWritten:
+      return "control records written";
     case Count::kRebalanceAsked:
       return "rebalances asked for";
     case Count::kNewerBuild:
@@ -94,6 +96,8 @@ std::string_view CountName(Count count) {
       return "claims after the lease had lapsed";
     case Count::kLostPartition:
       return "partitions lost";
+    case Count::kReport:
+      return "reports of the leader";
     case Count::kMalformedNote:
       return "unreadable values met";
     case Count::kErrorReport:

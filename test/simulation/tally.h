@@ -43,6 +43,7 @@ enum class Count : std::uint8_t {
   kListingFailed,
   kRebalanceAsked,
   kNewerBuild,
+  kControlWritten,
   // What came of them.
   kLeaderChange,
   kVersionRaised,
@@ -57,6 +58,7 @@ enum class Count : std::uint8_t {
   kDeposedWriteLanded,
   kClaimAfterLapse,
   kLostPartition,
+  kReport,
   kMalformedNote,
   kErrorReport,
   kFatalReport,

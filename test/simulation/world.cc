@@ -185,35 +185,115 @@ std::optional<std::string> World::Unsettled() const {
   if (!kv_.leader() || kv_.leader()->holder != claims_.worker(leader->number())) {
     return fmt::format("the leader record names another than {}", leader->name());
   }
+  const wire::Control control = StandingControl();
+  if (auto disobeyed = Disobeyed(control)) return disobeyed;
+  return Unbalanced(control);
+}
+
+// What the control key says now; nothing, if it can't be read.
+wire::Control World::StandingControl() const {
+  const Stream& stream = network_.stream(wire::Bucket::kElection);
+  const std::uint64_t revision = stream.Revision(wire::kControlKey);
+  if (revision == 0) return {};
+  const auto control = wire::DecodeControl(stream.At(revision).value);
+  return control.ok() ? *control : wire::Control{};
+}
+
+// Who is drained owns nothing; where a pinned worker can, it owns what it is to; and all else is
+// owned by one, unless all are drained.
+std::optional<std::string> World::Disobeyed(const wire::Control& control) const {
+  std::map<std::string, int> takers;
+  for (const std::unique_ptr<Process>& process : processes_) {
+    if (!process->exists()) continue;
+    const std::string& worker = claims_.worker(process->number());
+    const bool drained = std::binary_search(control.drained.begin(), control.drained.end(), worker);
+    if (!drained) takers[worker] = process->number();
+    if (drained && claims_.OwnedCount(process->number()) > 0) {
+      return fmt::format("{} is drained and owns {} partitions", process->name(),
+                         claims_.OwnedCount(process->number()));
+    }
+  }
   for (const Partition& partition : *partitions_) {
     const std::vector<int> owners = claims_.OwnersOf(partition.Id());
-    if (owners.size() != 1) {
+    if (owners.size() != (takers.empty() ? 0 : 1)) {
       return fmt::format("partition {} has {} owners", partition.Id(), owners.size());
     }
   }
-  return Unbalanced();
+  for (const wire::Pin& pin : control.pins) {
+    const std::vector<int> owners = claims_.OwnersOf(pin.partition);
+    const auto taker = takers.find(pin.worker);
+    if (owners.size() == 1 && taker != takers.end() && owners[0] != taker->second) {
+      return fmt::format("{} is pinned to {} and is elsewhere", pin.partition, pin.worker);
+    }
+  }
+  return std::nullopt;
+}
+
+// What status commands are told is true.
+std::optional<std::string> World::Misreported() const {
+  const auto found = std::find_if(processes_.begin(), processes_.end(),
+                                  [](const auto& process) { return process->leads(); });
+  if (found == processes_.end()) return "nobody leads";
+  const Process& leader = **found;
+  const Stream& stream = network_.stream(wire::Bucket::kElection);
+  const std::uint64_t revision = stream.Revision(wire::kReportKey);
+  if (revision == 0) return "no report";
+  const auto report = wire::DecodeReport(stream.At(revision).value);
+  if (!report.ok()) return "the report is unreadable";
+  std::uint64_t unowned = 0;
+  for (const Partition& partition : *partitions_) {
+    if (claims_.OwnersOf(partition.Id()).empty()) ++unowned;
+  }
+  if (report->epoch != leader.epoch() || report->leader != claims_.worker(leader.number())) {
+    return fmt::format("the report is by {} of epoch {}", report->leader, report->epoch);
+  }
+  if (!report->listed || report->partitions != partitions_->size() ||
+      report->unassigned != unowned ||
+      report->sample.size() != std::min<std::size_t>(unowned, 100)) {
+    return fmt::format("the report tells of {} partitions, {} unassigned, {} named",
+                       report->partitions, report->unassigned, report->sample.size());
+  }
+  if (report->state != "Idle") return "the report says " + report->state;
+  const std::uint64_t wished = stream.Revision(wire::kControlKey);
+  const bool readable =
+      wished == 0 || stream.At(wished).deleted || wire::DecodeControl(stream.At(wished).value).ok();
+  if (report->control_revision != wished || report->control_settled != readable) {
+    return fmt::format("the report says of control: revision {}, {}settled",
+                       report->control_revision, report->control_settled ? "" : "not ");
+  }
+  if (readable && StandingControl().pins.empty() && unowned == 0 && !report->problems.empty()) {
+    return "the report tells of a problem: " + report->problems[0];
+  }
+  return std::nullopt;
 }
 
 // What the strategies promise: round-robin a difference of at most one per unit of capacity,
-// consistent hashing with bounded loads at most ceil(load_factor × share).
-std::optional<std::string> World::Unbalanced() const {
+// consistent hashing with bounded loads at most ceil(load_factor × share). Each pin may cost one,
+// and while paused nothing is promised.
+std::optional<std::string> World::Unbalanced(const wire::Control& control) const {
+  const auto counts = [&](const Process& process) {
+    return process.exists() && !std::binary_search(control.drained.begin(), control.drained.end(),
+                                                   claims_.worker(process.number()));
+  };
   std::int64_t capacity = 0;
   int owned = 0;
   for (const std::unique_ptr<Process>& process : processes_) {
-    if (!process->exists()) continue;
+    if (!counts(*process)) continue;
     capacity += process->settings().capacity;
     owned += claims_.OwnedCount(process->number());
   }
   const auto total = static_cast<std::int64_t>(partitions_->size());
+  if (capacity == 0 || control.paused) return std::nullopt;
   if (owned != total) return fmt::format("{} partitions are owned, {} exist", owned, total);
-  if (capacity == 0) return std::nullopt;
   const bool bounded = strategy_->name() == "consistent-hash";
+  const auto slack = static_cast<std::int64_t>(control.pins.size());
   for (const std::unique_ptr<Process>& process : processes_) {
-    if (!process->exists()) continue;
+    if (!counts(*process)) continue;
     const std::int64_t share = total * process->settings().capacity;  // × 1 / capacity
-    const std::int64_t least = bounded ? 0 : share / capacity;
-    const std::int64_t most = bounded ? (share * 110 + capacity * 100 - 1) / (capacity * 100)
-                                      : (share + capacity - 1) / capacity;
+    const std::int64_t least = (bounded ? 0 : share / capacity) - slack;
+    const std::int64_t most =
+        slack + (bounded ? (share * 110 + capacity * 100 - 1) / (capacity * 100)
+                         : (share + capacity - 1) / capacity);
     const std::int64_t has = claims_.OwnedCount(process->number());
     if (has >= least && has <= most) continue;
     return fmt::format("{} owns {} partitions, not {} to {}", process->name(), has, least, most);

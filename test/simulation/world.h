@@ -68,6 +68,8 @@ class World {
   // Everything is owned by exactly one, balanced as the strategy promises, under exactly one
   // leader; or else what is missing.
   std::optional<std::string> Unsettled() const;
+  // Of a settled group: the leader's report tells the same; or else what it says instead.
+  std::optional<std::string> Misreported() const;
 
   Shared& shared() { return shared_; }
   Nanos now() const { return shared_.now(); }
@@ -101,7 +103,9 @@ class World {
   int AddHost();
   Clock DrawClock();
   void ListPartitions(Process* process, Nanos delay);
-  std::optional<std::string> Unbalanced() const;
+  wire::Control StandingControl() const;
+  std::optional<std::string> Disobeyed(const wire::Control& control) const;
+  std::optional<std::string> Unbalanced(const wire::Control& control) const;
 
   Shared shared_;
   ClaimJudge claims_;
