@@ -194,4 +194,15 @@ absl::Status EnsureBucket(Requests& requests, const BucketSpec& spec, bool* crea
   return Failure(spec, "create", error);
 }
 
+absl::Status FindBucket(Requests& requests, const BucketSpec& spec) {
+  const Requests::Answer answer =
+      requests.Call({.subject = "$JS.API.STREAM.INFO." + StreamName(spec.name)}, kApiTimeout);
+  if (answer.kind != Reply::Kind::kAnswer) return Failure(spec, answer);
+  const ApiResult<StreamInfo> info = ReadStreamInfo(answer.text);
+  if (std::holds_alternative<StreamInfo>(info)) return absl::OkStatus();
+  const ApiError& error = std::get<ApiError>(info);
+  if (error.err_code != kErrStreamNotFound) return Failure(spec, "bind", error);
+  return absl::NotFoundError(fmt::format("there is no bucket {}", spec.name));
+}
+
 }  // namespace parti::kv

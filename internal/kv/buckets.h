@@ -43,6 +43,9 @@ absl::Status CheckFits(const BucketSpec& spec, const StreamInfo& found);
 // any other error needs somebody to act. Waits for answers.
 absl::Status EnsureBucket(Requests& requests, const BucketSpec& spec, bool* created);
 
+// OK if the bucket is there, whatever it is like. NotFound: it isn't. Waits for answers.
+absl::Status FindBucket(Requests& requests, const BucketSpec& spec);
+
 }  // namespace parti::kv
 
 #endif  // PARTI_INTERNAL_KV_BUCKETS_H_

@@ -162,7 +162,9 @@ absl::Status Connector::TryBuckets(const Session& session, bool recreating) {
   if (absl::Status status = CheckVersion(session); !status.ok()) return status;
   for (const BucketSpec& spec : options_.buckets) {
     bool created = false;
-    if (absl::Status status = EnsureBucket(*requests_, spec, &created); !status.ok()) return status;
+    const absl::Status status = options_.create_buckets ? EnsureBucket(*requests_, spec, &created)
+                                                        : FindBucket(*requests_, spec);
+    if (!status.ok()) return status;
     if (created && recreating) callbacks_.on_recreated(spec.bucket);
   }
   return absl::OkStatus();

@@ -30,6 +30,7 @@ class Connector {
   struct Options {
     ConnectionOptions nats;  // valid
     std::vector<BucketSpec> buckets;
+    bool create_buckets = true;
   };
   // Called without locks held, from the connector's thread (on_error: from any).
   struct Callbacks {

@@ -172,7 +172,8 @@ NatsKv::Impl::Impl(const NatsKvOptions& options, Sink sink)
       watches_(options.prefix, &timers_, &requests_, WatchCallbacks()),
       connector_({.nats = options.nats,
                   .buckets = BucketSpecs(options.prefix, options.replicas, options.storage,
-                                         options.heartbeat_ttl)},
+                                         options.heartbeat_ttl),
+                  .create_buckets = options.create_buckets},
                  &requests_, ConnectorCallbacks()) {}
 
 Watches::Callbacks NatsKv::Impl::WatchCallbacks() {

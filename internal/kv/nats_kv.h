@@ -46,6 +46,9 @@ struct NatsKvOptions {
   Storage storage = Storage::kFile;
   // Heartbeats are kept 10 times as long, for garbage collection only.
   core::Nanos heartbeat_ttl = 12 * core::kSecond;
+  // False: a missing bucket is an error (NotFound), and whether buckets fit is not looked at. For
+  // those that look on.
+  bool create_buckets = true;
   ErrorSink on_error = {};  // may be empty; like the sink, it must only enqueue
 };
 

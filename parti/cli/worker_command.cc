@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "parti/cli/connection_arguments.h"
 #include "parti/cli/worker.h"
 #include "parti/cli/worker_options.h"
 #include "parti/config_fields.h"
@@ -126,6 +127,7 @@ void AddWorkerCommand(CLI::App& app, std::function<int()>* action) {
       command->add_flag("-v,--verbose", arguments->verbose, "Log details to standard error");
   command->add_flag("-q,--quiet", arguments->quiet, "Log errors only")->excludes(verbose);
 
+  AddConnectionOptions(command, &arguments->connection);
   command->callback([arguments, list_settings, action] {
     *action = [arguments, list_settings] {
       return *list_settings ? ListSettings(*arguments) : Run(*arguments);

@@ -151,17 +151,6 @@ absl::StatusOr<int> ParsePartitions(const std::string& text) {
   return count;
 }
 
-absl::StatusOr<std::chrono::milliseconds> ParseDelay(std::string_view option,
-                                                     const std::string& text) {
-  // The syntax of Config's durations, by way of a field that allows any.
-  Config scratch;
-  if (absl::Status status = scratch.Set("refusal_backoff", text); !status.ok()) {
-    return absl::InvalidArgumentError(
-        fmt::format("{} {}: must be a number with ms, s or m, such as 500ms", option, text));
-  }
-  return scratch.refusal_backoff;
-}
-
 absl::Status ApplySettings(const std::vector<std::string>& settings, Config* config) {
   for (const std::string& setting : settings) {
     const std::size_t equals = setting.find('=');
@@ -195,6 +184,28 @@ absl::StatusOr<Config> ResolveConfig(const WorkerArguments& arguments, const Val
 
 }  // namespace
 
+absl::StatusOr<std::chrono::milliseconds> ParseDuration(std::string_view option,
+                                                        const std::string& text) {
+  // The syntax of Config's durations, by way of a field that allows any.
+  Config scratch;
+  if (absl::Status status = scratch.Set("refusal_backoff", text); !status.ok()) {
+    return absl::InvalidArgumentError(
+        fmt::format("{} {}: must be a number with ms, s or m, such as 500ms", option, text));
+  }
+  return scratch.refusal_backoff;
+}
+
+absl::StatusOr<GroupPlace> ResolveGroupPlace(const WorkerArguments& arguments) {
+  const absl::StatusOr<Values> file = ReadConfigFile(arguments.config_file);
+  if (!file.ok()) return file.status();
+  absl::StatusOr<Config> config = ResolveConfig(arguments, *file);
+  if (!config.ok()) return config.status();
+  GroupPlace place;
+  place.config = *std::move(config);
+  place.server = Choose(arguments.server, *file, "server").value_or(place.server);
+  return place;
+}
+
 absl::StatusOr<WorkerOptions> ResolveWorkerOptions(const WorkerArguments& arguments) {
   const absl::StatusOr<Values> file = ReadConfigFile(arguments.config_file);
   if (!file.ok()) return file.status();
@@ -202,6 +213,7 @@ absl::StatusOr<WorkerOptions> ResolveWorkerOptions(const WorkerArguments& argume
   if (!config.ok()) return config.status();
 
   WorkerOptions options;
+  options.connection = arguments.connection;
   options.config = *std::move(config);
   options.server = Choose(arguments.server, *file, "server").value_or(options.server);
   options.strategy = Choose(arguments.strategy, *file, "strategy").value_or(options.strategy);
@@ -224,10 +236,10 @@ absl::StatusOr<WorkerOptions> ResolveWorkerOptions(const WorkerArguments& argume
   if (!count.ok()) return count.status();
   options.partitions = *count;
 
-  const auto acquire_delay = ParseDelay("--acquire-delay", arguments.acquire_delay);
+  const auto acquire_delay = ParseDuration("--acquire-delay", arguments.acquire_delay);
   if (!acquire_delay.ok()) return acquire_delay.status();
   options.acquire_delay = *acquire_delay;
-  const auto release_delay = ParseDelay("--release-delay", arguments.release_delay);
+  const auto release_delay = ParseDuration("--release-delay", arguments.release_delay);
   if (!release_delay.ok()) return release_delay.status();
   options.release_delay = *release_delay;
 

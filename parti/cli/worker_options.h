@@ -5,10 +5,12 @@
 #include <chrono>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "parti/config.h"
+#include "parti/connection.h"
 #include "parti/logger.h"
 
 namespace parti::cli {
@@ -18,6 +20,7 @@ inline constexpr int kMaxPartitions = 1'000'000;
 // As typed: what was not given is empty, so that the file may give it.
 struct WorkerArguments {
   std::optional<std::string> server;
+  ConnectionOptions connection;  // but for its URL
   std::optional<std::string> prefix;
   std::optional<std::string> partitions;
   std::optional<std::string> strategy;
@@ -37,6 +40,7 @@ struct WorkerArguments {
 struct WorkerOptions {
   Config config;
   std::string server = "nats://127.0.0.1:4222";
+  ConnectionOptions connection;  // but for its URL
   int partitions = 0;
   std::string strategy = "consistent-hash";
   std::string events;   // a file, "-" for standard output, empty for none
@@ -45,6 +49,18 @@ struct WorkerOptions {
   std::chrono::milliseconds release_delay{0};
   LogLevel log_level = LogLevel::kInfo;
 };
+
+// "500ms", "3s" or "2m"; `option` names it in errors.
+absl::StatusOr<std::chrono::milliseconds> ParseDuration(std::string_view option,
+                                                        const std::string& text);
+
+// What `parti` needs to find a group: its configuration and the server. As ResolveWorkerOptions,
+// but for the rest of the arguments.
+struct GroupPlace {
+  Config config;
+  std::string server = "nats://127.0.0.1:4222";
+};
+absl::StatusOr<GroupPlace> ResolveGroupPlace(const WorkerArguments& arguments);
 
 // The preset first, then the file, then --set, then the options of their own name: what comes later
 // wins. InvalidArgument names the value, the limit and the remedy.

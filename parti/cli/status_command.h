@@ -1,0 +1,14 @@
+// `parti status`.
+#ifndef PARTI_CLI_STATUS_COMMAND_H_
+#define PARTI_CLI_STATUS_COMMAND_H_
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace parti::cli {
+
+void AddStatusCommand(CLI::App& app, std::function<int()>* action);
+
+}  // namespace parti::cli
+
+#endif  // PARTI_CLI_STATUS_COMMAND_H_
