@@ -10,7 +10,8 @@ namespace parti {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-// Called from several threads at once; must be thread-safe and quick. Lines hold no secrets.
+// Called from several threads at once; must be thread-safe and quick. Lines hold no secrets. What
+// it throws is dropped.
 class PARTI_EXPORT Logger {
  public:
   virtual ~Logger() = default;

@@ -95,13 +95,16 @@ class PARTI_EXPORT Manager {
   WorkerHealth Health() const;
   WorkerStatus Status() const;
 
-  // True when `state` was reached within `timeout`.
+  // True when the worker is in `state`, or enters it within `timeout`, however briefly. False at
+  // once when it has ended and will enter no state any more.
   bool WaitState(State state, std::chrono::milliseconds timeout) const;
 
-  // Lists the partitions again; the leader rebalances if they changed.
+  // Asks this worker's source for the partitions again, in the background. What the leader lists
+  // counts: call it in every worker, or in the leader.
   void RefreshPartitions();
 
-  // Asks for a rebalance. Only the leader's request has an effect.
+  // Has the leader ask the strategy again although nothing changed that parti knows of. Has an
+  // effect in the leader only: call it in every worker, or in the leader.
   void TriggerRebalance();
 
  private:

@@ -44,20 +44,19 @@ struct WorkerStatus {
   std::uint64_t lives = 0;        // how many there were; each but the first began after a loss
 
   State state = State::kInit;
-  Millis in_state{0};       // for how long
-  Millis lease_left{0};     // 0: none runs. Fast mode: of a lease that doesn't end: Millis::max()
-  bool stopping = false;    // Stop was called
-  bool leader = false;      //
+  Millis in_state{0};     // for how long
+  Millis lease_left{0};   // 0: none runs. Fast mode: of a lease that doesn't end: Millis::max()
+  bool stopping = false;  // Stop was called
+  bool leader = false;
   std::uint64_t epoch = 0;  // while leading: of the term
   std::string calculator;   // while leading: Idle, Scaling, Rebalancing or Emergency
 
-  bool connected = false;      // to NATS, with the buckets at hand
-  std::string server;          // the last one connected to: host:port
-  std::string server_version;  // its version
-  Millis connection_age{0};    // since it was connected, or lost the connection
+  bool connected = false;    // to NATS, with the buckets at hand
+  std::string server;        // the one connected to last: host:port
+  Millis connection_age{0};  // since it was connected, or lost the connection
 
   std::uint64_t assignment_epoch = 0;    // of the assignment applied last in this life; 0: none
-  std::uint64_t assignment_version = 0;  //
+  std::uint64_t assignment_version = 0;  // and its version
   std::size_t partitions = 0;            // owned
 
   std::string hook;        // the one that is running

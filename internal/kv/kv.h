@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <string>
 
 #include "internal/core/effect.h"
 #include "internal/core/event.h"
@@ -29,6 +30,9 @@ class Kv {
 
   // The largest value that a Put may carry, as the server announced it.
   virtual std::size_t MaxValueBytes() const = 0;
+
+  // The address of the server connected to last, for people; empty: none was, or it isn't known.
+  virtual std::string Server() const { return {}; }
 
   // No call of the sink after it returned. Requests under way get no answer. Idempotent.
   virtual void Shutdown() = 0;

@@ -125,6 +125,10 @@ class NatsKv::Impl : public SessionHandler {
     return connector_.WaitReady(timeout);
   }
   std::size_t MaxValueBytes() const { return max_payload_ - kHeaderBytes; }
+  std::string Server() const {
+    const std::lock_guard lock(server_mutex_);
+    return server_;
+  }
   Watches& watches() { return watches_; }
   void Shutdown();
 
@@ -155,6 +159,8 @@ class NatsKv::Impl : public SessionHandler {
   const ErrorSink on_error_;
   Gate gate_;
   std::atomic<std::size_t> max_payload_ = kDefaultMaxPayload;
+  mutable std::mutex server_mutex_;
+  std::string server_;
   std::atomic<bool> ready_ = false;
   std::atomic<std::uint64_t> session_ = 0;  // messages of others are too late
   std::once_flag shut_down_;
@@ -204,6 +210,10 @@ Connector::Callbacks NatsKv::Impl::ConnectorCallbacks() {
 
 void NatsKv::Impl::SetConnected(const std::shared_ptr<Session>& session) {
   max_payload_ = std::max(session->max_payload(), 2 * kHeaderBytes);
+  {
+    const std::lock_guard lock(server_mutex_);
+    server_ = session->address();
+  }
   watches_.SetInbox(session->inbox());
   ready_ = true;
   gate_.Emit(core::ConnectionChanged{true});
@@ -404,6 +414,7 @@ void NatsKv::Open(const core::OpenWatch& open) { impl_->watches().Open(open); }
 void NatsKv::Close(const core::CloseWatch& close) { impl_->watches().Close(close); }
 
 std::size_t NatsKv::MaxValueBytes() const { return impl_->MaxValueBytes(); }
+std::string NatsKv::Server() const { return impl_->Server(); }
 
 void NatsKv::Shutdown() { impl_->Shutdown(); }
 

@@ -73,6 +73,7 @@ class NatsKv : public Kv {
 
   // The server's max_payload less the headers of a Put; NATS's default before the first connection.
   std::size_t MaxValueBytes() const override;
+  std::string Server() const override;
 
   // Within about 2 s, also when the server hangs. Not from the sink.
   void Shutdown() override;

@@ -51,10 +51,14 @@ void HookRunner::RunOnError(const absl::Status& status) {
   try {
     hooks_.on_error(status);
     recorder_->Observe(Metric::kHookSeconds, BootNow() - began, {"on_error"});
+  } catch (const std::exception& exception) {
+    recorder_->Observe(Metric::kHookSeconds, BootNow() - began, {"on_error"});
+    recorder_->Add(Metric::kHookFailures, {"on_error"});
+    report_(absl::InternalError(fmt::format("hook on_error threw: {}", exception.what())));
   } catch (...) {
     recorder_->Observe(Metric::kHookSeconds, BootNow() - began, {"on_error"});
     recorder_->Add(Metric::kHookFailures, {"on_error"});
-    report_(absl::InternalError("hook on_error threw"));
+    report_(absl::InternalError("hook on_error threw something that is no std::exception"));
   }
 }
 

@@ -136,7 +136,7 @@ void Loop::Deliver(const core::Event& event) {
 }
 
 void Loop::OnConnection(bool connected) {
-  world_.board->SetConnected(connected, "", "");
+  world_.board->SetConnected(connected, kv_->Server());
   world_.recorder->Set(Metric::kConnected, connected ? 1 : 0);
 }
 
@@ -210,7 +210,12 @@ void Loop::Observe(const std::function<void(OwnershipObserver&)>& call) {
 }
 
 void Loop::Log(LogLevel level, std::string_view message) {
-  if (world_.logger != nullptr) world_.logger->Log(level, message);
+  if (world_.logger == nullptr) return;
+  try {
+    world_.logger->Log(level, message);
+  } catch (...) {
+    // There is nowhere to tell it.
+  }
 }
 
 }  // namespace parti::runtime

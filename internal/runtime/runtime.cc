@@ -26,9 +26,7 @@ Runtime::Runtime(RuntimeOptions options)
           [this](core::Event event) { queue_.Push(std::move(event)); },
           [this](const absl::Status& status) {
             board_.SetError(std::string(status.message()));
-            if (options_.logger) {
-              options_.logger->Log(LogLevel::kError, std::string(status.message()));
-            }
+            LogError(status);
           },
           &recorder_),
       planner_(
@@ -64,6 +62,15 @@ absl::Status Runtime::Start(std::chrono::milliseconds timeout) {
     });
   }
   return board_.WaitForLife(timeout);
+}
+
+void Runtime::LogError(const absl::Status& status) const {
+  if (!options_.logger) return;
+  try {
+    options_.logger->Log(LogLevel::kError, std::string(status.message()));
+  } catch (...) {
+    // There is nowhere to tell it.
+  }
 }
 
 absl::Status Runtime::Stop() {

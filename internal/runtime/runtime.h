@@ -61,6 +61,7 @@ class Runtime {
 
  private:
   absl::Status FinishTasks();
+  void LogError(const absl::Status& status) const;
 
   const RuntimeOptions options_;
   // In this order: each part is used by those below it.

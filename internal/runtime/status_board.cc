@@ -71,12 +71,11 @@ void StatusBoard::SetError(std::string_view message) {
   last_error_at_ = BootNow();
 }
 
-void StatusBoard::SetConnected(bool connected, std::string server, std::string version) {
+void StatusBoard::SetConnected(bool connected, std::string server) {
   const std::lock_guard lock(mutex_);
   connected_ = connected;
   connection_since_ = BootNow();
   if (!server.empty()) server_ = std::move(server);
-  if (!version.empty()) server_version_ = std::move(version);
 }
 
 void StatusBoard::SetLease(core::Nanos until) {
@@ -164,7 +163,6 @@ void StatusBoard::Fill(WorkerStatus* status) const {
   status->calculator = leader_ ? CalculatorName(state_) : "";
   status->connected = connected_;
   status->server = server_;
-  status->server_version = server_version_;
   if (connection_since_ != 0) status->connection_age = since(connection_since_);
   status->assignment_epoch = assignment_.epoch;
   status->assignment_version = assignment_.version;

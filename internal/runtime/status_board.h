@@ -39,7 +39,7 @@ class StatusBoard {
   // Why the worker can't go on. The first one counts.
   void SetFatal(absl::Status status);
   void SetError(std::string_view message);  // a warning or an error, for people
-  void SetConnected(bool connected, std::string server, std::string version);
+  void SetConnected(bool connected, std::string server);
   void SetLease(core::Nanos until);  // CLOCK_BOOTTIME; 0: none runs
   void SetOwned(std::size_t partitions);
   void SetStarted();
@@ -87,7 +87,6 @@ class StatusBoard {
   bool connected_ = false;
   core::Nanos connection_since_ = 0;
   std::string server_;
-  std::string server_version_;
   std::uint64_t errors_ = 0;
   std::string last_error_;
   core::Nanos last_error_at_ = 0;

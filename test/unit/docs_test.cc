@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <fstream>
 #include <optional>
+#include <set>
 #include <sstream>
 #include <string>
 #include <utility>
@@ -14,6 +15,8 @@
 
 #include "parti/config.h"
 #include "parti/config_fields.h"
+#include "parti/metrics.h"
+#include "parti/partition_for.h"
 
 namespace parti {
 namespace {
@@ -122,6 +125,91 @@ TEST(DocsTest, EveryRowOfASettingsTableIsASetting) {
     ++rows;
   }
   EXPECT_EQ(static_cast<std::size_t>(rows), Config::FieldNames().size());
+}
+
+// --- docs/api.md ---
+
+std::string RowOf(const MetricInfo& info) {
+  std::string labels;
+  for (const MetricLabel& label : info.labels) {
+    labels += (labels.empty() ? "`" : "; `") + std::string(label.name) + "`: ";
+    for (std::size_t i = 0; i < label.values.size(); ++i) {
+      labels += (i == 0 ? "" : ", ") + std::string(label.values[i]);
+    }
+  }
+  return "| `" + std::string(info.name) + "` | " + std::string(MetricTypeName(info.type)) + " | " +
+         labels + " | " + std::string(info.help) + " |";
+}
+
+TEST(DocsTest, TheTableOfMetricsIsTheCodes) {
+  std::vector<std::string> written;
+  for (const std::string& line : Lines("docs/api.md")) {
+    if (line.rfind("| `parti_", 0) == 0) written.push_back(line);
+  }
+  std::vector<std::string> expected;
+  for (const MetricInfo& info : AllMetrics()) expected.push_back(RowOf(info));
+  std::string all;
+  for (const std::string& row : expected) all += row + "\n";
+  EXPECT_EQ(written, expected) << "it should be:\n" << all;
+}
+
+TEST(DocsTest, TheVectorsOfPartitionForHold) {
+  int vectors = 0;
+  for (const std::string& line : Lines("docs/api.md")) {
+    if (line.rfind("| `\"", 0) != 0) continue;
+    const std::size_t end = line.find("\"` | `", 4);
+    ASSERT_NE(end, std::string::npos) << line;
+    const std::string key = line.substr(4, end - 4);
+    const std::vector<std::string> cells = Cells(line.substr(end + 3));
+    ASSERT_EQ(cells.size(), 4U) << line;
+    const std::uint64_t hash = std::stoull(cells[0], nullptr, 16);
+    for (std::size_t i = 0; i < 3; ++i) {
+      const std::int32_t n = std::vector<std::int32_t>{24, 1000, 2147483647}[i];
+      EXPECT_EQ(std::to_string(PartitionFor(key, n)), cells[i + 1]) << line;
+      EXPECT_EQ(std::to_string(hash % static_cast<std::uint64_t>(n)), cells[i + 1]) << line;
+    }
+    ++vectors;
+  }
+  EXPECT_GE(vectors, 5);
+}
+
+// What stands between `// [name]` and `// [end]`, less its indentation.
+void AddRegions(const std::string& path, std::set<std::string>* regions) {
+  std::optional<std::string> region;
+  std::size_t indentation = 0;
+  for (const std::string& line : Lines(path)) {
+    const std::size_t begin = line.find("// [");
+    if (begin != std::string::npos && line.find_first_not_of(' ') == begin && line.back() == ']') {
+      if (region && line.substr(begin) == "// [end]") regions->insert(*region);
+      const bool opens = !region;
+      region.reset();
+      if (opens) region = "";
+      indentation = begin;
+    } else if (region) {
+      *region += (line.size() > indentation ? line.substr(indentation) : "") + "\n";
+    }
+  }
+}
+
+TEST(DocsTest, EveryBlockOfCodeInTheApiDocIsCompiledSomewhere) {
+  std::set<std::string> regions;
+  AddRegions("test/unit/api_examples_test.cc", &regions);
+  AddRegions("test/unit/prometheus_test.cc", &regions);
+  std::optional<std::string> block;
+  std::size_t blocks = 0;
+  for (const std::string& line : Lines("docs/api.md")) {
+    if (block && line == "```") {
+      EXPECT_TRUE(regions.count(*block)) << "no test holds this block:\n" << *block;
+      block.reset();
+      ++blocks;
+    } else if (block) {
+      *block += line + "\n";
+    } else if (line.rfind("```", 0) == 0) {
+      EXPECT_EQ(line, "```cpp");
+      block = "";
+    }
+  }
+  EXPECT_EQ(blocks, regions.size()) << "a region that the doc doesn't show";
 }
 
 }  // namespace

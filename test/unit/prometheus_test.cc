@@ -11,6 +11,8 @@
 #include <thread>
 #include <vector>
 
+#include "parti/manager.h"
+
 namespace parti {
 namespace {
 
@@ -100,6 +102,16 @@ TEST_F(PrometheusTest, ManyThreadsCountEveryEvent) {
   for (int i = 0; i < 10; ++i) (void)Text();
   for (std::thread& thread : threads) thread.join();
   EXPECT_THAT(Text(), HasSubstr("parti_evictions_total{reason=\"silent\"} 4000\n"));
+}
+
+TEST_F(PrometheusTest, IsGivenToAManagerLikeThis) {
+  parti::ManagerOptions options;
+  // [prometheus]
+  auto registry = std::make_shared<prometheus::Registry>();
+  options.metrics =
+      std::make_shared<parti::PrometheusMetrics>(registry, prometheus::Labels{{"group", "orders"}});
+  // [end]
+  EXPECT_EQ(registry->Collect().size(), kMetricCount);
 }
 
 }  // namespace
