@@ -20,8 +20,11 @@ runtime::KvFactory NatsFactory(const Config& config, const ConnectionOptions& na
                                const std::string& identity) {
   kv::NatsKvOptions options;
   options.nats = nats;
-  if (nats.name.empty()) options.nats.name = "parti " + identity;
+  if (nats.name.empty() && nats.connection == nullptr) options.nats.name = "parti " + identity;
   options.prefix = config.prefix;
+  const Config::BucketNames names = config.Buckets();
+  options.buckets = {names.stableid, names.election, names.heartbeat, names.assignment};
+  options.jetstream_domain = config.jetstream_domain;
   options.replicas = config.replicas;
   options.storage = config.storage;
   options.heartbeat_ttl = config.heartbeat_ttl.count() * core::kMillisecond;

@@ -17,7 +17,7 @@ constexpr int kHeartbeatMaxAgeFactor = 10;
 
 const char* StorageText(Storage storage) { return storage == Storage::kFile ? "file" : "memory"; }
 
-std::string Wildcard(const BucketSpec& spec) { return KeySubject(spec.name, ">"); }
+std::string Wildcard(const BucketSpec& spec) { return fmt::format("$KV.{}.>", spec.name); }
 
 // Collects what doesn't fit.
 class Differences {
@@ -71,18 +71,29 @@ void CheckLimits(Differences& differences) {
   }
 }
 
-absl::Status Failure(const BucketSpec& spec, std::string_view doing, const ApiError& error) {
-  const std::string text =
-      fmt::format("can't {} bucket {}: {}", doing, spec.name, error.ToString());
-  if (error.IsTransient()) return absl::UnavailableError(text);
-  if (error.err_code == kErrNotEnabledForAccount) {
-    return absl::FailedPreconditionError(
-        text + "; enable JetStream for the account of this user in the server's configuration");
-  }
+std::string StreamOf(const BucketSpec& spec) { return "KV_" + spec.name; }
+
+// What somebody can do about an error of the API; empty: nothing is known.
+std::string Remedy(const BucketSpec& spec, const ApiError& error) {
   if (error.err_code == kErrReplicasNotSupported) {
-    return absl::FailedPreconditionError(
-        fmt::format("{}; replicas is {}: set it to 1 or use a cluster", text, spec.replicas));
+    return fmt::format("; replicas is {}: set it to 1 or use a cluster", spec.replicas);
   }
+  if (error.IsDisabled()) {
+    return "; enable JetStream: in the server's configuration (jetstream {}) or by its option -js, "
+           "and for the user's account (jetstream: enabled)";
+  }
+  if (error.IsOutOfResources()) {
+    return fmt::format("; raise {} of the server or the limits of the user's account, or make room",
+                       spec.storage == Storage::kFile ? "max_file_store" : "max_memory_store");
+  }
+  return {};
+}
+
+absl::Status Failure(const BucketSpec& spec, std::string_view doing, const ApiError& error) {
+  const std::string text = fmt::format("can't {} bucket {}: {}{}", doing, spec.name,
+                                       error.ToString(), Remedy(spec, error));
+  if (error.IsOutOfResources()) return absl::ResourceExhaustedError(text);
+  if (error.IsTransient()) return absl::UnavailableError(text);
   return absl::FailedPreconditionError(text);
 }
 
@@ -90,32 +101,56 @@ absl::Status Failure(const BucketSpec& spec, const Requests::Answer& answer) {
   const std::string text =
       fmt::format("can't create or bind bucket {}: {}", spec.name, answer.text);
   if (answer.kind == Reply::Kind::kNotPermitted) return absl::PermissionDeniedError(text);
+  if (answer.kind == Reply::Kind::kNoResponders) return absl::AbortedError(text);
   return absl::UnavailableError(text);
+}
+
+// A stream's state, or why it can't be told.
+absl::StatusOr<StreamInfo> AskForStream(Requests& requests, const Names& names,
+                                        const BucketSpec& spec) {
+  const Requests::Answer answer =
+      requests.Call({.subject = names.Api("STREAM.INFO." + StreamOf(spec))}, kApiTimeout);
+  if (answer.kind != Reply::Kind::kAnswer) return Failure(spec, answer);
+  ApiResult<StreamInfo> info = ReadStreamInfo(answer.text);
+  if (auto* const found = std::get_if<StreamInfo>(&info)) return *std::move(found);
+  const ApiError& error = std::get<ApiError>(info);
+  if (error.err_code == kErrStreamNotFound) {
+    return absl::NotFoundError(fmt::format("bucket {} doesn't exist", spec.name));
+  }
+  return Failure(spec, "bind", error);
 }
 
 }  // namespace
 
-std::string FullBucketName(std::string_view prefix, wire::Bucket bucket) {
-  return fmt::format("{}-{}", prefix, wire::BucketName(bucket));
+Names::Names(std::string_view prefix, const Buckets& buckets, std::string_view domain)
+    : buckets_(buckets), domain_(domain) {
+  for (int i = 0; i < wire::kBucketCount; ++i) {
+    std::string& name = buckets_.at(static_cast<std::size_t>(i));
+    if (!name.empty()) continue;
+    name = fmt::format("{}-{}", prefix, wire::BucketName(static_cast<wire::Bucket>(i)));
+  }
 }
 
-std::string StreamName(std::string_view full_bucket_name) {
-  return fmt::format("KV_{}", full_bucket_name);
+std::string Names::Subject(wire::Bucket bucket, std::string_view key) const {
+  return fmt::format("$KV.{}.{}", Bucket(bucket), key);
 }
 
-std::string KeySubject(std::string_view full_bucket_name, std::string_view key) {
-  return fmt::format("$KV.{}.{}", full_bucket_name, key);
+std::string Names::PutSubject(wire::Bucket bucket, std::string_view key) const {
+  return domain_.empty() ? Subject(bucket, key) : Api(Subject(bucket, key));
 }
 
-std::vector<BucketSpec> BucketSpecs(std::string_view prefix, int replicas, Storage storage,
+std::string Names::Api(std::string_view request) const {
+  return domain_.empty() ? fmt::format("$JS.API.{}", request)
+                         : fmt::format("$JS.{}.API.{}", domain_, request);
+}
+
+std::vector<BucketSpec> BucketSpecs(const Names& names, int replicas, Storage storage,
                                     core::Nanos heartbeat_ttl) {
   std::vector<BucketSpec> specs;
   for (int i = 0; i < wire::kBucketCount; ++i) {
     const auto bucket = static_cast<wire::Bucket>(i);
-    BucketSpec spec{.bucket = bucket,
-                    .name = FullBucketName(prefix, bucket),
-                    .replicas = replicas,
-                    .storage = storage};
+    BucketSpec spec{
+        .bucket = bucket, .name = names.Bucket(bucket), .replicas = replicas, .storage = storage};
     if (bucket == wire::Bucket::kHeartbeat) {
       spec.max_age = kHeartbeatMaxAgeFactor * heartbeat_ttl;
       // Less than `max_age`, so that heartbeat_ttl can be changed while a group runs.
@@ -127,7 +162,7 @@ std::vector<BucketSpec> BucketSpecs(std::string_view prefix, int replicas, Stora
 }
 
 std::string StreamCreateBody(const BucketSpec& spec) {
-  return json{{"name", StreamName(spec.name)},
+  return json{{"name", StreamOf(spec)},
               {"subjects", {Wildcard(spec)}},
               {"retention", "limits"},
               {"storage", StorageText(spec.storage)},
@@ -154,10 +189,13 @@ absl::Status CheckFits(const BucketSpec& spec, const StreamInfo& found) {
   differences.Want("num_replicas", spec.replicas, 1);
   differences.Want("max_msgs_per_subject", 1, -1);
   differences.Want("max_msg_size", -1, -1);
+  differences.Want("max_consumers", -1, -1);
+  differences.Want("discard_new_per_subject", false, false);
   differences.Want("no_ack", false, false);
   differences.Want("sealed", false, false);
   differences.Want("mirror", nullptr, nullptr);
   differences.Want("sources", nullptr, nullptr);
+  differences.Want("subject_transform", nullptr, nullptr);
   CheckMaxAge(spec, differences);
   CheckLimits(differences);
   if (differences.text().empty()) return absl::OkStatus();
@@ -167,19 +205,19 @@ absl::Status CheckFits(const BucketSpec& spec, const StreamInfo& found) {
       spec.name, differences.text()));
 }
 
-absl::Status EnsureBucket(Requests& requests, const BucketSpec& spec, bool* created) {
+absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec& spec) {
+  return AskForStream(requests, names, spec).status();
+}
+
+absl::Status EnsureBucket(Requests& requests, const Names& names, const BucketSpec& spec,
+                          bool* created) {
   *created = false;
-  const std::string stream = StreamName(spec.name);
-  const Requests::Answer existing =
-      requests.Call({.subject = "$JS.API.STREAM.INFO." + stream}, kApiTimeout);
-  if (existing.kind != Reply::Kind::kAnswer) return Failure(spec, existing);
-  const ApiResult<StreamInfo> info = ReadStreamInfo(existing.text);
-  if (const auto* found = std::get_if<StreamInfo>(&info)) return CheckFits(spec, *found);
-  if (const ApiError& error = std::get<ApiError>(info); error.err_code != kErrStreamNotFound) {
-    return Failure(spec, "bind", error);
-  }
+  const absl::StatusOr<StreamInfo> found = AskForStream(requests, names, spec);
+  if (found.ok()) return CheckFits(spec, *found);
+  if (!absl::IsNotFound(found.status())) return found.status();
   const Requests::Answer answer = requests.Call(
-      {.subject = "$JS.API.STREAM.CREATE." + stream, .data = StreamCreateBody(spec)}, kApiTimeout);
+      {.subject = names.Api("STREAM.CREATE." + StreamOf(spec)), .data = StreamCreateBody(spec)},
+      kApiTimeout);
   if (answer.kind != Reply::Kind::kAnswer) return Failure(spec, answer);
   const ApiResult<StreamInfo> result = ReadStreamInfo(answer.text);
   if (std::holds_alternative<StreamInfo>(result)) {
@@ -192,17 +230,6 @@ absl::Status EnsureBucket(Requests& requests, const BucketSpec& spec, bool* crea
         fmt::format("bucket {} was created by somebody else just now", spec.name));
   }
   return Failure(spec, "create", error);
-}
-
-absl::Status FindBucket(Requests& requests, const BucketSpec& spec) {
-  const Requests::Answer answer =
-      requests.Call({.subject = "$JS.API.STREAM.INFO." + StreamName(spec.name)}, kApiTimeout);
-  if (answer.kind != Reply::Kind::kAnswer) return Failure(spec, answer);
-  const ApiResult<StreamInfo> info = ReadStreamInfo(answer.text);
-  if (std::holds_alternative<StreamInfo>(info)) return absl::OkStatus();
-  const ApiError& error = std::get<ApiError>(info);
-  if (error.err_code != kErrStreamNotFound) return Failure(spec, "bind", error);
-  return absl::NotFoundError(fmt::format("there is no bucket {}", spec.name));
 }
 
 }  // namespace parti::kv

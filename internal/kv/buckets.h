@@ -2,6 +2,8 @@
 #ifndef PARTI_INTERNAL_KV_BUCKETS_H_
 #define PARTI_INTERNAL_KV_BUCKETS_H_
 
+#include <array>
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -16,10 +18,29 @@
 
 namespace parti::kv {
 
-// "<prefix>-heartbeat" and so on; its stream and the subject of a key in it.
-std::string FullBucketName(std::string_view prefix, wire::Bucket bucket);
-std::string StreamName(std::string_view full_bucket_name);
-std::string KeySubject(std::string_view full_bucket_name, std::string_view key);
+// How the group's buckets are called, and where JetStream's API is.
+class Names {
+ public:
+  using Buckets = std::array<std::string, wire::kBucketCount>;
+
+  // Where `buckets` has none: "<prefix>-heartbeat" and so on. `domain`: empty for the server's own.
+  Names(std::string_view prefix, const Buckets& buckets, std::string_view domain);
+
+  const std::string& Bucket(wire::Bucket bucket) const {
+    return buckets_.at(static_cast<std::size_t>(bucket));
+  }
+  std::string Stream(wire::Bucket bucket) const { return "KV_" + Bucket(bucket); }
+  // What a key's messages bear, and what they are published to: the same but for a domain.
+  std::string Subject(wire::Bucket bucket, std::string_view key) const;
+  std::string PutSubject(wire::Bucket bucket, std::string_view key) const;
+  // Of a request, such as "STREAM.INFO.KV_parti-heartbeat".
+  std::string Api(std::string_view request) const;
+  const std::string& domain() const { return domain_; }
+
+ private:
+  Buckets buckets_;
+  std::string domain_;
+};
 
 struct BucketSpec {
   wire::Bucket bucket{};
@@ -29,7 +50,7 @@ struct BucketSpec {
   core::Nanos max_age = 0;        // 0: for ever
   core::Nanos max_age_least = 0;  // what an existing bucket may do with
 };
-std::vector<BucketSpec> BucketSpecs(std::string_view prefix, int replicas, Storage storage,
+std::vector<BucketSpec> BucketSpecs(const Names& names, int replicas, Storage storage,
                                     core::Nanos heartbeat_ttl);
 
 // The body of a STREAM.CREATE.
@@ -40,11 +61,13 @@ std::string StreamCreateBody(const BucketSpec& spec);
 absl::Status CheckFits(const BucketSpec& spec, const StreamInfo& found);
 
 // Creates the bucket, or binds it if it is there; `created` tells which. Unavailable: try again;
-// any other error needs somebody to act. Waits for answers.
-absl::Status EnsureBucket(Requests& requests, const BucketSpec& spec, bool* created);
+// Aborted: nobody answered, so there may be no JetStream; any other error needs somebody to act.
+// Waits for answers.
+absl::Status EnsureBucket(Requests& requests, const Names& names, const BucketSpec& spec,
+                          bool* created);
 
 // OK if the bucket is there, whatever it is like. NotFound: it isn't. Waits for answers.
-absl::Status FindBucket(Requests& requests, const BucketSpec& spec);
+absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec& spec);
 
 }  // namespace parti::kv
 

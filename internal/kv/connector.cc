@@ -21,6 +21,7 @@ constexpr milliseconds kPermanentBackoff(1'000);
 // Between two looks after missing buckets, however many requests miss them.
 constexpr milliseconds kCheckInterval(200);
 constexpr milliseconds kVersionTimeout(1'500);
+constexpr milliseconds kBorrowedPoll(50);
 
 }  // namespace
 
@@ -95,12 +96,35 @@ void Connector::Run() {
   }
 }
 
+// The application's connection, while it is connected. Once it is closed it is never touched again.
+std::shared_ptr<Session> Connector::Borrow() {
+  if (borrowed_is_closed_) {
+    Pause(kPermanentBackoff);
+    return nullptr;
+  }
+  absl::StatusOr<std::shared_ptr<Session>> session = Session::Borrow(options_.nats, handler_);
+  if (session.ok()) return *std::move(session);
+  borrowed_is_closed_ = absl::IsFailedPrecondition(session.status());
+  Report(session.status());
+  return nullptr;
+}
+
+void Connector::LookAfter(Session& session) {
+  const std::string refused = session.TakeRefusal();
+  if (session.Alive() && refused.empty()) return;
+  const std::shared_ptr<SessionHandler> handler = handler_.lock();
+  if (handler == nullptr) return;
+  if (!refused.empty()) handler->OnSessionError(session.id(), refused);
+  if (!session.Alive()) handler->OnSessionLost(session.id());
+}
+
 // One URL at a time, so that stopping never waits for more than one attempt.
 std::shared_ptr<Session> Connector::Connect() {
   {
     const std::lock_guard lock(mutex_);
     if (stopping_) return nullptr;
   }
+  if (options_.nats.connection != nullptr) return Borrow();
   const std::string& url = urls_[next_url_++ % urls_.size()];
   absl::StatusOr<std::shared_ptr<Session>> session = Session::Connect(options_.nats, url, handler_);
   if (!session.ok()) {
@@ -123,7 +147,15 @@ void Connector::Serve(const std::shared_ptr<Session>& session) {
     SetReady(true);
     std::unique_lock lock(mutex_);
     while (true) {
-      changed_.wait(lock, [this] { return Over() || check_buckets_; });
+      const auto something_is_up = [this] { return Over() || check_buckets_; };
+      if (!session->borrowed()) {
+        changed_.wait(lock, something_is_up);
+      } else if (!changed_.wait_for(lock, kBorrowedPoll, something_is_up)) {
+        lock.unlock();
+        LookAfter(*session);
+        lock.lock();
+        continue;
+      }
       if (Over()) break;
       check_buckets_ = false;
       lock.unlock();
@@ -142,12 +174,13 @@ void Connector::Serve(const std::shared_ptr<Session>& session) {
 }
 
 // False: the session was over first.
-bool Connector::EnsureBuckets(const Session& session, bool recreating) {
+bool Connector::EnsureBuckets(Session& session, bool recreating) {
   milliseconds backoff = kBackoffMin;
   while (true) {
     const absl::Status status = TryBuckets(session, recreating);
     if (status.ok()) return true;
     const bool transient = status.code() == absl::StatusCode::kUnavailable;
+    LookAfter(session);
     {
       const std::lock_guard lock(mutex_);
       if (Over()) return false;  // and that is why it failed
@@ -159,29 +192,76 @@ bool Connector::EnsureBuckets(const Session& session, bool recreating) {
 }
 
 absl::Status Connector::TryBuckets(const Session& session, bool recreating) {
+  if (!options_.create_buckets) return ExplainSilence(session, FindBuckets());
   if (absl::Status status = CheckVersion(session); !status.ok()) return status;
   for (const BucketSpec& spec : options_.buckets) {
     bool created = false;
-    const absl::Status status = options_.create_buckets ? EnsureBucket(*requests_, spec, &created)
-                                                        : FindBucket(*requests_, spec);
-    if (!status.ok()) return status;
+    if (absl::Status status = EnsureBucket(*requests_, options_.names, spec, &created);
+        !status.ok()) {
+      return ExplainSilence(session, status);
+    }
     if (created && recreating) callbacks_.on_recreated(spec.bucket);
   }
   return absl::OkStatus();
+}
+
+absl::Status Connector::FindBuckets() {
+  std::vector<std::string> missing;
+  for (const BucketSpec& spec : options_.buckets) {
+    const absl::Status status = FindBucket(*requests_, options_.names, spec);
+    if (absl::IsNotFound(status)) {
+      missing.push_back(spec.name);
+    } else if (!status.ok()) {
+      return status;
+    }
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    missing_ = missing;
+  }
+  if (missing.empty()) return absl::OkStatus();
+  return absl::NotFoundError(
+      fmt::format("no such group: {} {} exist; are the prefix and the server right, and has a "
+                  "worker of it run?",
+                  fmt::join(missing, ", "), missing.size() == 1 ? "doesn't" : "don't"));
+}
+
+// That nobody answers may pass: a cluster without a leader, say. A server that says of itself that
+// it has no JetStream will go on saying so. (With a domain, JetStream is elsewhere.)
+absl::Status Connector::ExplainSilence(const Session& session, const absl::Status& status) const {
+  if (!absl::IsAborted(status)) return status;
+  const std::string text(status.message());
+  if (!options_.names.domain().empty()) {
+    return absl::UnavailableError(
+        fmt::format("{}; is jetstream_domain \"{}\" right, and connected to {}?", text,
+                    options_.names.domain(), session.address()));
+  }
+  const absl::StatusOr<Greeting> greeting = AskForGreeting(session.address(), kVersionTimeout);
+  if (!greeting.ok() || greeting->jetstream) return absl::UnavailableError(text);
+  return absl::FailedPreconditionError(
+      fmt::format("the NATS server at {} has no JetStream, which parti keeps its state in; start "
+                  "it with -js, or "
+                  "with jetstream {{}} in its configuration",
+                  session.address()));
+}
+
+std::vector<std::string> Connector::MissingBuckets() {
+  const std::lock_guard lock(mutex_);
+  return missing_;
 }
 
 absl::Status Connector::CheckVersion(const Session& session) const {
   const bool replicated = std::any_of(options_.buckets.begin(), options_.buckets.end(),
                                       [](const BucketSpec& spec) { return spec.replicas > 1; });
   if (!replicated) return absl::OkStatus();
-  const absl::StatusOr<ServerVersion> version =
-      AskServerVersion(session.address(), kVersionTimeout);
-  if (!version.ok()) return version.status();
-  if (*version >= kReplicatedCasVersion) return absl::OkStatus();
+  const absl::StatusOr<Greeting> greeting = AskForGreeting(session.address(), kVersionTimeout);
+  if (!greeting.ok()) return greeting.status();
+  const ServerVersion& version = greeting->version;
+  if (version >= kReplicatedCasVersion) return absl::OkStatus();
   return absl::FailedPreconditionError(fmt::format(
       "replicas is {}, but nats-server {} at {} acknowledges conflicting writes to replicated "
       "streams: set replicas to 1, or use nats-server {} or newer",
-      options_.buckets.front().replicas, version->ToString(), session.address(),
+      options_.buckets.front().replicas, version.ToString(), session.address(),
       kReplicatedCasVersion.ToString()));
 }
 

@@ -29,6 +29,7 @@ class Connector {
  public:
   struct Options {
     ConnectionOptions nats;  // valid
+    Names names;
     std::vector<BucketSpec> buckets;
     bool create_buckets = true;
   };
@@ -57,6 +58,7 @@ class Connector {
 
   // As NatsKv's.
   absl::Status WaitReady(std::chrono::milliseconds timeout);
+  std::vector<std::string> MissingBuckets();
 
   // Two steps, so that several threads can be told before the first is waited for. Idempotent.
   void BeginStop();
@@ -66,9 +68,14 @@ class Connector {
   void Run();
   std::shared_ptr<Session> Connect();
   void Serve(const std::shared_ptr<Session>& session);
-  bool EnsureBuckets(const Session& session, bool recreating);
+  bool EnsureBuckets(Session& session, bool recreating);
   absl::Status TryBuckets(const Session& session, bool recreating);
+  absl::Status FindBuckets();
+  absl::Status ExplainSilence(const Session& session, const absl::Status& status) const;
   absl::Status CheckVersion(const Session& session) const;
+  std::shared_ptr<Session> Borrow();
+  // Of a borrowed connection: tells if the session is over, and what the server refused.
+  void LookAfter(Session& session);
   void SetReady(bool ready);
   // Waits for that long, or until the session is over. False: it is over.
   bool Pause(std::chrono::milliseconds time);
@@ -82,6 +89,7 @@ class Connector {
   std::weak_ptr<SessionHandler> handler_;
   std::minstd_rand random_;  // the thread's own, as the next
   std::size_t next_url_ = 0;
+  bool borrowed_is_closed_ = false;
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -91,6 +99,7 @@ class Connector {
   bool ready_ = false;
   bool stopping_ = false;
   absl::Status problem_;  // the last that was reported
+  std::vector<std::string> missing_;
   std::mutex join_mutex_;
   std::thread thread_;
 };

@@ -90,9 +90,27 @@ std::optional<std::uint64_t> ReadTime(const std::string& text) {
 }  // namespace
 
 bool ApiError::IsTransient() const {
-  // These come with code 500 and 503, and stay until somebody acts.
-  if (err_code == kErrReplicasNotSupported || err_code == kErrNotEnabledForAccount) return false;
+  // These come with codes from 500 on.
+  if (err_code == kErrReplicasNotSupported || IsDisabled() || IsOutOfResources()) return false;
   return code == 0 || code == 408 || code >= 500;
+}
+
+bool ApiError::IsDisabled() const {
+  return err_code == kErrNotEnabled || err_code == kErrNotEnabledForAccount;
+}
+
+bool ApiError::IsOutOfResources() const {
+  switch (err_code) {
+    case kErrAccountResources:
+    case kErrInsufficientResources:
+    case kErrMaximumStreams:
+    case kErrMemoryResources:
+    case kErrStorageResources:
+    case kErrStoreFailed:
+      return true;
+    default:
+      return false;
+  }
 }
 
 std::string ApiError::ToString() const {
@@ -156,9 +174,8 @@ ApiResult<ConsumerCreated> ReadConsumerCreated(std::string_view text) {
                          .created = static_cast<std::int64_t>(created)};
 }
 
-std::string ConsumerCreateSubject(const ConsumerSpec& spec) {
-  return fmt::format("$JS.API.CONSUMER.CREATE.{}.{}.{}", spec.stream, spec.name,
-                     spec.filter_subject);
+std::string ConsumerCreateRequest(const ConsumerSpec& spec) {
+  return fmt::format("CONSUMER.CREATE.{}.{}.{}", spec.stream, spec.name, spec.filter_subject);
 }
 
 std::string ConsumerCreateBody(const ConsumerSpec& spec) {

@@ -24,6 +24,8 @@ struct ApiError {
 
   // The same request may succeed later without anybody doing something.
   bool IsTransient() const;
+  bool IsDisabled() const;        // no JetStream on the server, or not for the account
+  bool IsOutOfResources() const;  // of storage or a limit
   std::string ToString() const;
 };
 
@@ -33,7 +35,14 @@ inline constexpr int kErrMessageNotFound = 10037;
 inline constexpr int kErrStreamNotFound = 10059;
 inline constexpr int kErrStreamNameInUse = 10058;
 inline constexpr int kErrReplicasNotSupported = 10074;
+inline constexpr int kErrAccountResources = 10002;
+inline constexpr int kErrInsufficientResources = 10023;
+inline constexpr int kErrMaximumStreams = 10027;
+inline constexpr int kErrMemoryResources = 10028;
 inline constexpr int kErrNotEnabledForAccount = 10039;
+inline constexpr int kErrStorageResources = 10047;
+inline constexpr int kErrStoreFailed = 10077;
+inline constexpr int kErrNotEnabled = 10076;
 
 template <typename T>
 using ApiResult = std::variant<T, ApiError>;
@@ -74,7 +83,8 @@ struct ConsumerSpec {
   core::Nanos heartbeat = 0;
   core::Nanos inactive_threshold = 0;
 };
-std::string ConsumerCreateSubject(const ConsumerSpec& spec);
+// Without what all API subjects begin with.
+std::string ConsumerCreateRequest(const ConsumerSpec& spec);
 std::string ConsumerCreateBody(const ConsumerSpec& spec);
 
 std::string LastMessageBody(std::string_view subject);

@@ -67,8 +67,8 @@ KvAnswer Refused(core::RequestId request, std::string error) {
 
 // What an error of the API means to who asked.
 KvAnswer Failed(core::RequestId request, const ApiError& error) {
-  return error.IsTransient() ? Unknown(request, error.ToString())
-                             : Refused(request, error.ToString());
+  const bool may_pass = error.IsTransient() || error.IsOutOfResources() || error.IsDisabled();
+  return may_pass ? Unknown(request, error.ToString()) : Refused(request, error.ToString());
 }
 
 // What became of a request without an answer of the API.
@@ -93,13 +93,30 @@ KvAnswer InvalidKey(core::RequestId request, std::string_view key) {
                                       key));
 }
 
-absl::Status Check(const NatsKvOptions& options) {
-  if (absl::Status status = options.nats.Validate(); !status.ok()) return status;
-  if (options.prefix.empty() || !IsValidKey(options.prefix) ||
-      options.prefix.find('.') != std::string::npos) {
+absl::Status CheckNames(const NatsKvOptions& options) {
+  const auto bad = [](const std::string& name) {
+    return !IsValidKey(name) || name.find('.') != std::string::npos;
+  };
+  if (bad(options.prefix)) {
     return absl::InvalidArgumentError(fmt::format(
         "prefix \"{}\" can't name buckets; use letters, digits, '_' and '-'", options.prefix));
   }
+  for (const std::string& name : options.buckets) {
+    if (name.empty() || !bad(name)) continue;
+    return absl::InvalidArgumentError(
+        fmt::format("\"{}\" can't name a bucket; use letters, digits, '_' and '-'", name));
+  }
+  if (!options.jetstream_domain.empty() && bad(options.jetstream_domain)) {
+    return absl::InvalidArgumentError(
+        fmt::format("jetstream_domain \"{}\" can't be one; use letters, digits, '_' and '-'",
+                    options.jetstream_domain));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Check(const NatsKvOptions& options) {
+  if (absl::Status status = options.nats.Validate(); !status.ok()) return status;
+  if (absl::Status status = CheckNames(options); !status.ok()) return status;
   if (options.replicas < 1 || options.replicas > 5) {
     return absl::InvalidArgumentError(
         fmt::format("replicas is {}, but must be 1 … 5", options.replicas));
@@ -124,6 +141,7 @@ class NatsKv::Impl : public SessionHandler {
   absl::Status WaitReady(std::chrono::milliseconds timeout) {
     return connector_.WaitReady(timeout);
   }
+  std::vector<std::string> MissingBuckets() { return connector_.MissingBuckets(); }
   std::size_t MaxValueBytes() const { return max_payload_ - kHeaderBytes; }
   std::string Server() const {
     const std::lock_guard lock(server_mutex_);
@@ -154,8 +172,9 @@ class NatsKv::Impl : public SessionHandler {
   KvAnswer GetAnswer(const core::KvGet& get, const Reply& reply);
   void OnInfo(const core::KvInfo& info, Timers::Clock::time_point deadline, const Reply& reply);
   void LookForMissing(const ApiError& error);
+  void TellIfFull(const std::string& stream, const ApiError& error);
 
-  const std::string prefix_;
+  const Names names_;
   const ErrorSink on_error_;
   Gate gate_;
   std::atomic<std::size_t> max_payload_ = kDefaultMaxPayload;
@@ -171,16 +190,17 @@ class NatsKv::Impl : public SessionHandler {
 };
 
 NatsKv::Impl::Impl(const NatsKvOptions& options, Sink sink)
-    : prefix_(options.prefix),
+    : names_(options.prefix, options.buckets, options.jetstream_domain),
       on_error_(options.on_error),
       gate_(std::move(sink)),
       requests_(&timers_, [this](std::uint64_t session) { OnSessionLost(session); }),
-      watches_(options.prefix, &timers_, &requests_, WatchCallbacks()),
-      connector_({.nats = options.nats,
-                  .buckets = BucketSpecs(options.prefix, options.replicas, options.storage,
-                                         options.heartbeat_ttl),
-                  .create_buckets = options.create_buckets},
-                 &requests_, ConnectorCallbacks()) {}
+      watches_(names_, &timers_, &requests_, WatchCallbacks()),
+      connector_(
+          {.nats = options.nats,
+           .names = names_,
+           .buckets = BucketSpecs(names_, options.replicas, options.storage, options.heartbeat_ttl),
+           .create_buckets = options.create_buckets},
+          &requests_, ConnectorCallbacks()) {}
 
 Watches::Callbacks NatsKv::Impl::WatchCallbacks() {
   return {.emit = [this](core::Event event) { gate_.Emit(std::move(event)); },
@@ -258,7 +278,10 @@ void NatsKv::Impl::OnSessionError(std::uint64_t, std::string_view text) {
   if (text.find("Permissions Violation") == std::string_view::npos) return;
   requests_.OnRefused(text);
   connector_.Report(absl::PermissionDeniedError(
-      fmt::format("NATS refuses: {}; grant the user what is missing", text)));
+      fmt::format("NATS refuses: {}; grant the user what is missing{}", text,
+                  text.find("Subscription") == std::string_view::npos
+                      ? ""
+                      : ", or set inbox_prefix to what it may subscribe to")));
 }
 
 void NatsKv::Impl::Ask(OutgoingMessage message, core::Nanos timeout, Requests::OnReply on_reply) {
@@ -277,12 +300,12 @@ void NatsKv::Impl::Put(const core::KvPut& put) {
                   [this, put] { Answer(InvalidKey(put.request, put.key)); });
     return;
   }
-  const std::string bucket = FullBucketName(prefix_, put.bucket);
-  Ask({.subject = KeySubject(bucket, put.key),
+  Ask({.subject = names_.PutSubject(put.bucket, put.key),
        .header_name = "Nats-Expected-Last-Subject-Sequence",
        .header_value = std::to_string(put.expected),
        .data = put.value},
-      put.timeout, [this, request = put.request, stream = StreamName(bucket)](const Reply& reply) {
+      put.timeout,
+      [this, request = put.request, stream = names_.Stream(put.bucket)](const Reply& reply) {
         Answer(PutAnswer(request, stream, reply));
       });
 }
@@ -295,6 +318,7 @@ KvAnswer NatsKv::Impl::PutAnswer(core::RequestId request, const std::string& str
   const ApiResult<PubAck> result = ReadPubAck(reply.data);
   if (const auto* error = std::get_if<ApiError>(&result)) {
     KvAnswer answer = Failed(request, *error);
+    TellIfFull(stream, *error);
     if (error->err_code == kErrWrongLastSequence ||
         error->err_code == kErrWrongLastSequenceConstant) {
       answer.code = KvCode::kConflict;
@@ -319,9 +343,8 @@ void NatsKv::Impl::Get(const core::KvGet& get) {
                   [this, get] { Answer(InvalidKey(get.request, get.key)); });
     return;
   }
-  const std::string bucket = FullBucketName(prefix_, get.bucket);
-  Ask({.subject = "$JS.API.STREAM.MSG.GET." + StreamName(bucket),
-       .data = LastMessageBody(KeySubject(bucket, get.key))},
+  Ask({.subject = names_.Api("STREAM.MSG.GET." + names_.Stream(get.bucket)),
+       .data = LastMessageBody(names_.Subject(get.bucket, get.key))},
       get.timeout, [this, get](const Reply& reply) { Answer(GetAnswer(get, reply)); });
 }
 
@@ -349,8 +372,8 @@ KvAnswer NatsKv::Impl::GetAnswer(const core::KvGet& get, const Reply& reply) {
 
 void NatsKv::Impl::Info(const core::KvInfo& info) {
   const auto deadline = Timers::Clock::now() + std::chrono::nanoseconds(info.timeout);
-  Ask({.subject = "$JS.API.STREAM.INFO." + StreamName(FullBucketName(prefix_, info.bucket))},
-      info.timeout, [this, info, deadline](const Reply& reply) { OnInfo(info, deadline, reply); });
+  Ask({.subject = names_.Api("STREAM.INFO." + names_.Stream(info.bucket))}, info.timeout,
+      [this, info, deadline](const Reply& reply) { OnInfo(info, deadline, reply); });
 }
 
 // The state alone doesn't tell whether the last message is still there, so that is asked for too.
@@ -370,7 +393,7 @@ void NatsKv::Impl::OnInfo(const core::KvInfo& info, Timers::Clock::time_point de
   answer.stream = std::get<StreamInfo>(result).state;
   if (answer.stream.last_seq_gone || answer.stream.last_seq == 0) return Answer(std::move(answer));
   const auto left = std::max(deadline - Timers::Clock::now(), Timers::Clock::duration(1));
-  Ask({.subject = "$JS.API.STREAM.MSG.GET." + StreamName(FullBucketName(prefix_, info.bucket)),
+  Ask({.subject = names_.Api("STREAM.MSG.GET." + names_.Stream(info.bucket)),
        .data = MessageAtBody(answer.stream.last_seq)},
       std::chrono::nanoseconds(left).count(), [this, answer](const Reply& last) mutable {
         if (last.kind != Reply::Kind::kAnswer) return Answer(Unanswered(answer.request, last));
@@ -386,6 +409,14 @@ void NatsKv::Impl::OnInfo(const core::KvInfo& info, Timers::Clock::time_point de
 
 void NatsKv::Impl::LookForMissing(const ApiError& error) {
   if (error.err_code == kErrStreamNotFound) connector_.CheckBuckets();
+}
+
+void NatsKv::Impl::TellIfFull(const std::string& stream, const ApiError& error) {
+  if (!error.IsOutOfResources()) return;
+  connector_.Report(absl::ResourceExhaustedError(
+      fmt::format("NATS can't store more in stream {}: {}; raise the server's max_file_store or "
+                  "max_memory_store, the account's limits or the bucket's max_bytes, or make room",
+                  stream, error.ToString())));
 }
 
 NatsKv::NatsKv(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -412,6 +443,8 @@ void NatsKv::Info(const core::KvInfo& info) { impl_->Info(info); }
 void NatsKv::Open(const core::OpenWatch& open) { impl_->watches().Open(open); }
 
 void NatsKv::Close(const core::CloseWatch& close) { impl_->watches().Close(close); }
+
+std::vector<std::string> NatsKv::MissingBuckets() const { return impl_->MissingBuckets(); }
 
 std::size_t NatsKv::MaxValueBytes() const { return impl_->MaxValueBytes(); }
 std::string NatsKv::Server() const { return impl_->Server(); }

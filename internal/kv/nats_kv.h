@@ -18,16 +18,19 @@
 #ifndef PARTI_INTERNAL_KV_NATS_KV_H_
 #define PARTI_INTERNAL_KV_NATS_KV_H_
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "internal/core/time.h"
 #include "internal/kv/kv.h"
+#include "internal/wire/kv_types.h"
 #include "parti/config.h"
 #include "parti/connection.h"
 
@@ -42,13 +45,16 @@ using ErrorSink = std::function<void(const absl::Status&)>;
 struct NatsKvOptions {
   ConnectionOptions nats = {};
   std::string prefix = "parti";  // buckets <prefix>-stableid and so on
+  // Names of their own, by wire::Bucket; empty: as the prefix says.
+  std::array<std::string, wire::kBucketCount> buckets = {};
+  std::string jetstream_domain = {};  // empty: the server's own JetStream
+  // False: only looks. A bucket that doesn't exist is an error then (NotFound), and whether one
+  // fits isn't looked at.
+  bool create_buckets = true;
   int replicas = 1;
   Storage storage = Storage::kFile;
   // Heartbeats are kept 10 times as long, for garbage collection only.
   core::Nanos heartbeat_ttl = 12 * core::kSecond;
-  // False: a missing bucket is an error (NotFound), and whether buckets fit is not looked at. For
-  // those that look on.
-  bool create_buckets = true;
   ErrorSink on_error = {};  // may be empty; like the sink, it must only enqueue
 };
 
@@ -64,6 +70,10 @@ class NatsKv : public Kv {
   // Unavailable, with the reason, if there is no server within `timeout`. Either way it goes on
   // trying.
   absl::Status WaitReady(std::chrono::milliseconds timeout);
+
+  // With create_buckets == false: those that didn't exist when last looked for, by name. Empty also
+  // before that.
+  std::vector<std::string> MissingBuckets() const;
 
   void Get(const core::KvGet& get) override;
   void Put(const core::KvPut& put) override;

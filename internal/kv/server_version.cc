@@ -65,7 +65,7 @@ std::string FirstLine(const addrinfo& info, Clock::time_point deadline) {
 
 std::string ServerVersion::ToString() const { return fmt::format("{}.{}.{}", major, minor, patch); }
 
-absl::StatusOr<ServerVersion> ReadGreeting(std::string_view line) {
+absl::StatusOr<Greeting> ReadGreeting(std::string_view line) {
   const absl::Status unreadable =
       absl::UnavailableError("the NATS server's greeting names no version");
   if (!line.starts_with("INFO ")) return unreadable;
@@ -82,11 +82,13 @@ absl::StatusOr<ServerVersion> ReadGreeting(std::string_view line) {
     if (error != std::errc()) return unreadable;
     at = next != end && *next == '.' ? next + 1 : next;
   }
-  return version;
+  const auto jetstream = info.find("jetstream");
+  return Greeting{.version = version,
+                  .jetstream = jetstream != info.end() && jetstream->is_boolean() && *jetstream};
 }
 
-absl::StatusOr<ServerVersion> AskServerVersion(const std::string& address,
-                                               std::chrono::milliseconds timeout) {
+absl::StatusOr<Greeting> AskForGreeting(const std::string& address,
+                                        std::chrono::milliseconds timeout) {
   const Clock::time_point deadline = Clock::now() + timeout;
   const std::string host = HostOf(address);
   const std::string given_port = PortOf(address);

@@ -1,4 +1,4 @@
-// Which version a NATS server is. libnats 3.4.1 knows but doesn't tell, so its greeting is read.
+// What a NATS server says of itself. libnats 3.4.1 knows but doesn't tell, so the greeting is read.
 #ifndef PARTI_INTERNAL_KV_SERVER_VERSION_H_
 #define PARTI_INTERNAL_KV_SERVER_VERSION_H_
 
@@ -23,12 +23,17 @@ struct ServerVersion {
 // revision (nats-server issue 4320).
 inline constexpr ServerVersion kReplicatedCasVersion{2, 9, 21};
 
+struct Greeting {
+  ServerVersion version;
+  bool jetstream = false;  // it has JetStream itself
+};
+
 // From the INFO line that a server greets with.
-absl::StatusOr<ServerVersion> ReadGreeting(std::string_view line);
+absl::StatusOr<Greeting> ReadGreeting(std::string_view line);
 
 // Asks the server at "host:port" (port 4222 if there is none).
-absl::StatusOr<ServerVersion> AskServerVersion(const std::string& address,
-                                               std::chrono::milliseconds timeout);
+absl::StatusOr<Greeting> AskForGreeting(const std::string& address,
+                                        std::chrono::milliseconds timeout);
 
 }  // namespace parti::kv
 

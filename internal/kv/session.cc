@@ -30,6 +30,17 @@ constexpr std::chrono::seconds kRetirement(10);
 
 std::string_view View(const char* text) { return text == nullptr ? std::string_view() : text; }
 
+std::uint64_t Reconnections(natsConnection* connection) {
+  natsStatistics* created = nullptr;
+  if (natsStatistics_Create(&created) != NATS_OK) return 0;
+  const std::unique_ptr<natsStatistics, void (*)(natsStatistics*)> statistics(
+      created, &natsStatistics_Destroy);
+  std::uint64_t reconnections = 0;
+  if (natsConnection_GetStats(connection, created) != NATS_OK) return 0;
+  natsStatistics_GetCounts(created, nullptr, nullptr, nullptr, nullptr, &reconnections);
+  return reconnections;
+}
+
 }  // namespace
 
 std::string_view Message::subject() const { return View(natsMsg_GetSubject(message_)); }
@@ -98,6 +109,27 @@ struct Session::Subscription {
   std::atomic<bool> done = false;
 };
 
+// Subscriptions of borrowed connections that could not be seen to be quiet when their session
+// ended: the connection lives on, and a thread of it may still hold them. They are destroyed long
+// after.
+class Session::Graveyard {
+ public:
+  static void Bury(std::vector<std::unique_ptr<Subscription>> subscriptions) {
+    static auto* const graveyard = new Graveyard;  // reachable to the last, so no leak
+    const std::lock_guard lock(graveyard->mutex_);
+    const auto now = std::chrono::steady_clock::now();
+    for (auto& subscription : subscriptions) {
+      subscription->retired_at = now;
+      graveyard->subscriptions_.push_back(std::move(subscription));
+    }
+    DestroyQuiet(now - kRetirement, graveyard->subscriptions_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Subscription>> subscriptions_;
+};
+
 void Session::OnMessage(natsConnection*, natsSubscription*, natsMsg* message, void* closure) {
   const auto* const subscription = static_cast<const Subscription*>(closure);
   if (const auto handler = subscription->callbacks->handler.lock()) {
@@ -133,20 +165,58 @@ void Session::OnError(natsConnection* connection, natsSubscription*, natsStatus 
 Session::Session(std::uint64_t id, std::string address, std::shared_ptr<Callbacks> callbacks)
     : id_(id), address_(std::move(address)), callbacks_(std::move(callbacks)) {}
 
-absl::StatusOr<std::shared_ptr<Session>> Session::Connect(const ConnectionOptions& connection,
-                                                          const std::string& url,
-                                                          std::weak_ptr<SessionHandler> handler) {
+std::shared_ptr<Session> Session::Create(std::string address,
+                                         std::weak_ptr<SessionHandler> handler) {
   static std::uint64_t next_id = 1;
   auto callbacks = std::make_shared<Callbacks>();
   callbacks->handler = std::move(handler);
-  std::uint64_t id = 0;
-  {
-    const std::lock_guard lock(Callbacks::TableMutex());
-    id = next_id++;
-    Callbacks::Table()[id] = callbacks;
-  }
-  std::shared_ptr<Session> session(new Session(id, AddressOf(url), std::move(callbacks)));
+  const std::lock_guard lock(Callbacks::TableMutex());
+  const std::uint64_t id = next_id++;
+  Callbacks::Table()[id] = callbacks;
+  return std::shared_ptr<Session>(new Session(id, std::move(address), std::move(callbacks)));
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Session::Connect(const ConnectionOptions& connection,
+                                                          const std::string& url,
+                                                          std::weak_ptr<SessionHandler> handler) {
+  std::shared_ptr<Session> session = Create(AddressOf(url), std::move(handler));
   if (absl::Status status = session->Open(connection, url); !status.ok()) return status;
+  return session;
+}
+
+absl::StatusOr<std::shared_ptr<Session>> Session::Borrow(const ConnectionOptions& connection,
+                                                         std::weak_ptr<SessionHandler> handler) {
+  natsConnection* const borrowed = connection.connection;
+  // Asked for first: a reconnection that comes after is noticed.
+  const std::uint64_t reconnections = Reconnections(borrowed);
+  switch (natsConnection_Status(borrowed)) {
+    case NATS_CONN_STATUS_CONNECTED:
+      break;
+    case NATS_CONN_STATUS_CLOSED:
+      return absl::FailedPreconditionError(
+          "the connection to NATS that the application gave is closed; keep it open until the "
+          "Manager has stopped, and let it reconnect for ever (natsOptions_SetMaxReconnect(-1))");
+    case NATS_CONN_STATUS_DRAINING_SUBS:
+    case NATS_CONN_STATUS_DRAINING_PUBS:
+      return absl::FailedPreconditionError(
+          "the connection to NATS that the application gave is being drained; stop the Manager "
+          "first");
+    default:
+      return absl::UnavailableError(
+          "the connection to NATS that the application gave is not connected at present");
+  }
+  char url[256] = "";
+  natsConnection_GetConnectedUrl(borrowed, url, sizeof(url));
+  std::shared_ptr<Session> session = Create(AddressOf(url), std::move(handler));
+  session->borrowed_ = true;
+  session->reconnections_ = reconnections;
+  session->connection_ = borrowed;
+  session->refusal_ = session->LastError();  // not of our making
+  if (const natsStatus status = session->Prepare(connection); status != NATS_OK) {
+    return absl::UnavailableError(
+        fmt::format("the connection to NATS that the application gave can't be used: {}",
+                    natsStatus_GetText(status)));
+  }
   return session;
 }
 
@@ -183,12 +253,38 @@ absl::Status Session::Open(const ConnectionOptions& connection, const std::strin
   natsStatus status = SetBehaviour(created, Callbacks::Closure(id_));
   if (status == NATS_OK) status = natsConnection_Connect(&connection_, created);
   if (status != NATS_OK) return failed(status);
+  if (status = Prepare(connection); status != NATS_OK) return failed(status);
+  return absl::OkStatus();
+}
+
+natsStatus Session::Prepare(const ConnectionOptions& connection) {
   max_payload_ = static_cast<std::size_t>(natsConnection_GetMaxPayload(connection_));
   natsInbox* unique = nullptr;
-  if (status = natsInbox_Create(&unique); status != NATS_OK) return failed(status);
+  const natsStatus status = natsInbox_Create(&unique);
+  if (status != NATS_OK) return status;
   inbox_ = fmt::format("{}.{}", connection.inbox_prefix, LastToken(unique));
   natsInbox_Destroy(unique);
-  return absl::OkStatus();
+  return NATS_OK;
+}
+
+bool Session::Alive() {
+  if (!borrowed_) return true;
+  return natsConnection_Status(connection_) == NATS_CONN_STATUS_CONNECTED &&
+         Reconnections(connection_) == reconnections_;
+}
+
+std::string Session::LastError() const {
+  const char* text = nullptr;
+  natsConnection_GetLastError(connection_, &text);
+  return std::string(View(text));
+}
+
+std::string Session::TakeRefusal() {
+  if (!borrowed_) return {};
+  std::string error = LastError();
+  if (error == refusal_) return {};
+  refusal_ = error;
+  return error.find("Permissions Violation") == std::string::npos ? std::string() : error;
 }
 
 void Session::Subscribe(const std::string& subject) {
@@ -238,9 +334,14 @@ void Session::Unsubscribe(const std::string& subject) {
 
 void Session::DestroyRetired(bool all) {
   const auto now = std::chrono::steady_clock::now();
-  std::erase_if(retired_, [&](const std::unique_ptr<Subscription>& subscription) {
-    const bool due = all || now - subscription->retired_at > kRetirement;
-    if (!due || !subscription->done) return false;
+  DestroyQuiet(all ? now : now - kRetirement, retired_);
+}
+
+// Those that have delivered all, and were retired at `until` or before.
+void Session::DestroyQuiet(std::chrono::steady_clock::time_point until,
+                           std::vector<std::unique_ptr<Subscription>>& subscriptions) {
+  std::erase_if(subscriptions, [&](const std::unique_ptr<Subscription>& subscription) {
+    if (subscription->retired_at > until || !subscription->done) return false;
     natsSubscription_Destroy(subscription->handle);
     return true;
   });
@@ -250,21 +351,32 @@ void Session::Close() {
   const std::lock_guard lock(mutex_);
   if (closed_) return;
   closed_ = true;
+  const auto now = std::chrono::steady_clock::now();
   for (auto& [subject, subscription] : subscriptions_) {
     natsSubscription_Unsubscribe(subscription->handle);
+    subscription->retired_at = now;
     retired_.push_back(std::move(subscription));
   }
   subscriptions_.clear();
   if (connection_ == nullptr) return;
-  natsConnection_FlushTimeout(connection_, kFlushTimeoutMs);
-  natsConnection_Close(connection_);
+  if (borrowed_) {
+    // A PONG was read by the thread that reads for the subscriptions; a closed connection has none.
+    flushed_ = Alive() ? natsConnection_FlushTimeout(connection_, kFlushTimeoutMs) == NATS_OK
+                       : natsConnection_Status(connection_) == NATS_CONN_STATUS_CLOSED;
+  } else {
+    natsConnection_FlushTimeout(connection_, kFlushTimeoutMs);
+    natsConnection_Close(connection_);
+    flushed_ = true;
+  }
   callbacks_->AwaitQuiet();
 }
 
 Session::~Session() {
   Close();
-  DestroyRetired(/*all=*/true);
-  if (retired_.empty()) {
+  if (flushed_) DestroyRetired(/*all=*/true);
+  if (!retired_.empty() && borrowed_) {
+    Graveyard::Bury(std::move(retired_));
+  } else if (retired_.empty() && !borrowed_) {
     natsConnection_Destroy(connection_);
   } else {
     // Something is still being delivered: leaking is the only safe way on.
@@ -275,6 +387,8 @@ Session::~Session() {
 }
 
 Session::PublishResult Session::Publish(const OutgoingMessage& outgoing) {
+  // libnats would keep it and send it after a reconnection.
+  if (!Alive()) return PublishResult::kNotSent;
   // The server's limit counts the headers, and it closes the connection of whoever exceeds it.
   const std::size_t header_bytes = outgoing.header_name.empty() ? 0 : kHeaderBytes;
   if (outgoing.data.size() + header_bytes > max_payload_) return PublishResult::kTooBig;

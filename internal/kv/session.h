@@ -1,6 +1,7 @@
-// One connection to a NATS server, from connect to close.
+// One connection to a NATS server, from connect to close; or the time that the application's own
+// connection stays connected.
 //
-// It never reconnects by itself: a session that failed is over, and the next one starts from
+// It never reconnects: a session that failed is over, and the next one starts from
 // nothing. That leaves no room for what cnats's own reconnecting carries over (buffered writes that
 // land late, subscriptions that skip what was lost), and Publish never waits behind a connection
 // attempt.
@@ -9,6 +10,7 @@
 
 #include <nats/nats.h>
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
@@ -71,6 +73,10 @@ class Session {
   static absl::StatusOr<std::shared_ptr<Session>> Connect(const ConnectionOptions& connection,
                                                           const std::string& url,
                                                           std::weak_ptr<SessionHandler> handler);
+  // On the application's connection, from now until it disconnects. Unavailable while that isn't
+  // connected; FailedPrecondition once it is closed or being drained, for good.
+  static absl::StatusOr<std::shared_ptr<Session>> Borrow(const ConnectionOptions& connection,
+                                                         std::weak_ptr<SessionHandler> handler);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -81,6 +87,14 @@ class Session {
   std::size_t max_payload() const { return max_payload_; }
   // Without credentials.
   const std::string& address() const { return address_; }
+
+  bool borrowed() const { return borrowed_; }
+  // False: it is over, or will be as soon as its handler has been told. Of a borrowed connection
+  // that is known only to who asks.
+  bool Alive();
+  // Of a borrowed connection, whose callbacks are the application's: a refusal (as OnSessionError
+  // has it) since the last call; empty: none, or the same text again.
+  std::string TakeRefusal();
 
   // These three block while the socket is full, for at most a second, and do nothing once the
   // connection is lost. Publish, kNotSent: it may have been sent in part.
@@ -95,12 +109,19 @@ class Session {
  private:
   struct Callbacks;
   struct Subscription;
+  class Graveyard;
 
   Session(std::uint64_t id, std::string address, std::shared_ptr<Callbacks> callbacks);
+  static std::shared_ptr<Session> Create(std::string address,
+                                         std::weak_ptr<SessionHandler> handler);
   absl::Status Open(const ConnectionOptions& connection, const std::string& url);
+  natsStatus Prepare(const ConnectionOptions& connection);
+  std::string LastError() const;
   static natsStatus SetBehaviour(natsOptions* options, void* closure);
   bool Begin(Subscription* subscription);
   void DestroyRetired(bool all);
+  static void DestroyQuiet(std::chrono::steady_clock::time_point until,
+                           std::vector<std::unique_ptr<Subscription>>& subscriptions);
 
   // What libnats calls. `closure` is a Subscription for the first two, the session's id for the
   // others.
@@ -116,9 +137,13 @@ class Session {
   std::string inbox_;
   std::size_t max_payload_ = 0;
   natsConnection* connection_ = nullptr;
+  bool borrowed_ = false;
+  std::uint64_t reconnections_ = 0;  // of a borrowed connection, when it was borrowed
 
   std::mutex mutex_;
   bool closed_ = false;
+  bool flushed_ = false;  // when it was closed: nothing more is read for its subscriptions
+  std::string refusal_;   // the last that was taken
   std::map<std::string, std::unique_ptr<Subscription>> subscriptions_;
   std::vector<std::unique_ptr<Subscription>> retired_;  // unsubscribed, not yet destroyed
 };

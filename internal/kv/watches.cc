@@ -37,11 +37,8 @@ bool StreamIsMissing(const Reply& reply, const ApiResult<T>& result) {
 
 }  // namespace
 
-Watches::Watches(std::string prefix, Timers* timers, Requests* requests, Callbacks callbacks)
-    : prefix_(std::move(prefix)),
-      timers_(timers),
-      requests_(requests),
-      callbacks_(std::move(callbacks)) {}
+Watches::Watches(const Names& names, Timers* timers, Requests* requests, Callbacks callbacks)
+    : names_(names), timers_(timers), requests_(requests), callbacks_(std::move(callbacks)) {}
 
 void Watches::SetInbox(std::string inbox) {
   const std::lock_guard lock(mutex_);
@@ -62,7 +59,6 @@ void Watches::Open(const core::OpenWatch& open) {
   Watch& watch = watches_[serial];
   watch.id = open.watch;
   watch.bucket = open.bucket;
-  watch.bucket_name = FullBucketName(prefix_, open.bucket);
   watch.key = open.key;
   // The inbox's last token is unique in the world.
   watch.consumer = fmt::format("parti_{}_{}", LastToken(inbox_), serial);
@@ -93,14 +89,15 @@ void Watches::BreakAll(wire::Bucket bucket, const std::string& reason) {
 
 void Watches::RequestCreate(Serial serial, const Watch& watch) {
   const ConsumerSpec spec{
-      .stream = StreamName(watch.bucket_name),
+      .stream = names_.Stream(watch.bucket),
       .name = watch.consumer,
       .deliver_subject = watch.subject,
-      .filter_subject = KeySubject(watch.bucket_name, watch.key.empty() ? ">" : watch.key),
+      .filter_subject = names_.Subject(watch.bucket, watch.key.empty() ? ">" : watch.key),
       .heartbeat = kHeartbeat,
       .inactive_threshold = kInactiveThreshold};
-  requests_->Send({.subject = ConsumerCreateSubject(spec), .data = ConsumerCreateBody(spec)},
-                  kApiTimeout, [this, serial](const Reply& reply) { OnCreated(serial, reply); });
+  requests_->Send(
+      {.subject = names_.Api(ConsumerCreateRequest(spec)), .data = ConsumerCreateBody(spec)},
+      kApiTimeout, [this, serial](const Reply& reply) { OnCreated(serial, reply); });
 }
 
 void Watches::OnCreated(Serial serial, const Reply& reply) {
@@ -120,8 +117,8 @@ void Watches::OnCreated(Serial serial, const Reply& reply) {
 }
 
 void Watches::RequestStream(Serial serial, const Watch& watch) {
-  requests_->Send({.subject = "$JS.API.STREAM.INFO." + StreamName(watch.bucket_name)}, kApiTimeout,
-                  [this, serial](const Reply& reply) { OnStream(serial, reply); });
+  requests_->Send({.subject = names_.Api("STREAM.INFO." + names_.Stream(watch.bucket))},
+                  kApiTimeout, [this, serial](const Reply& reply) { OnStream(serial, reply); });
 }
 
 void Watches::OnStream(Serial serial, const Reply& reply) {
@@ -154,7 +151,7 @@ void Watches::CheckSnapshotEnd(Serial serial, Watch& watch) {
 }
 
 void Watches::RequestLast(Serial serial, const Watch& watch) {
-  requests_->Send({.subject = "$JS.API.STREAM.MSG.GET." + StreamName(watch.bucket_name),
+  requests_->Send({.subject = names_.Api("STREAM.MSG.GET." + names_.Stream(watch.bucket)),
                    .data = MessageAtBody(watch.stream->last_seq)},
                   kApiTimeout, [this, serial](const Reply& reply) { OnLast(serial, reply); });
 }
@@ -199,7 +196,7 @@ void Watches::OnEntry(Serial serial, Watch& watch, const DeliveryInfo& info,
   watch.delivered = info.consumer_sequence;
   watch.highest = info.stream_sequence;
   watch.last_sign = Timers::Clock::now();
-  const std::string before_key = KeySubject(watch.bucket_name, "");
+  const std::string before_key = names_.Subject(watch.bucket, "");
   if (is_new && message.subject().starts_with(before_key)) {
     const bool deleted = IsDeleteOperation(message.Header("KV-Operation"));
     callbacks_.emit(
@@ -265,7 +262,7 @@ void Watches::Break(Serial serial, const std::string& reason) {
   watches_.erase(found);
   Abandon(watch);
   callbacks_.emit(
-      core::WatchBroken{watch.id, fmt::format("watch of {}{}{}: {}", watch.bucket_name,
+      core::WatchBroken{watch.id, fmt::format("watch of {}{}{}: {}", names_.Bucket(watch.bucket),
                                               watch.key.empty() ? "" : " ", watch.key, reason)});
 }
 
@@ -273,8 +270,8 @@ void Watches::Break(Serial serial, const std::string& reason) {
 // for, it delivers nothing and is removed after kInactiveThreshold.
 void Watches::Abandon(const Watch& watch) {
   requests_->Unsubscribe(watch.subject);
-  requests_->Send({.subject = fmt::format("$JS.API.CONSUMER.DELETE.{}.{}",
-                                          StreamName(watch.bucket_name), watch.consumer)},
+  requests_->Send({.subject = names_.Api(fmt::format("CONSUMER.DELETE.{}.{}",
+                                                     names_.Stream(watch.bucket), watch.consumer))},
                   kApiTimeout, [](const Reply&) {});
 }
 

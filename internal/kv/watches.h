@@ -22,6 +22,7 @@
 
 #include "internal/core/effect.h"
 #include "internal/core/event.h"
+#include "internal/kv/buckets.h"
 #include "internal/kv/jetstream.h"
 #include "internal/kv/requests.h"
 #include "internal/kv/session.h"
@@ -37,7 +38,7 @@ class Watches {
     std::function<void()> on_missing_bucket;
   };
 
-  Watches(std::string prefix, Timers* timers, Requests* requests, Callbacks callbacks);
+  Watches(const Names& names, Timers* timers, Requests* requests, Callbacks callbacks);
 
   // The buckets are there, and watches deliver to `inbox`. Empty: the connection is lost, and so
   // are all watches.
@@ -55,7 +56,6 @@ class Watches {
   struct Watch {
     core::WatchId id = 0;
     wire::Bucket bucket{};
-    std::string bucket_name;
     std::string key;
     std::string consumer;
     std::string subject;                      // what the consumer delivers to
@@ -90,7 +90,7 @@ class Watches {
   void OnLast(Serial serial, const Reply& reply);
   void OnSilence(Serial serial);
 
-  const std::string prefix_;
+  const Names names_;
   Timers* const timers_;
   Requests* const requests_;
   const Callbacks callbacks_;

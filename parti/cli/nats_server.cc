@@ -100,7 +100,7 @@ absl::StatusOr<std::unique_ptr<NatsServer>> NatsServer::Start(const NatsServerOp
   absl::StatusOr<std::unique_ptr<TempFolder>> folder = TempFolder::Create("nats");
   if (!folder.ok()) return folder.status();
   std::unique_ptr<NatsServer> server(
-      new NatsServer(*std::move(binary), *std::move(folder), options.extra_config));
+      new NatsServer(*std::move(binary), *std::move(folder), options));
   std::random_device device;
   server->name_ = fmt::format("parti-{:08x}{:08x}", device(), device());
   absl::Status status = absl::ResourceExhaustedError(
@@ -123,12 +123,19 @@ std::string NatsServer::url() const { return fmt::format("nats://127.0.0.1:{}", 
 
 absl::Status NatsServer::WriteConfig() {
   std::ofstream file(folder_->File("nats.conf"));
+  // Of what is given twice within, the last counts.
+  const std::string jetstream = !jetstream_
+                                    ? std::string()
+                                    : fmt::format(
+                                          "jetstream {{\nstore_dir: \"{}\"\nmax_memory_store: 1GB\n"
+                                          "max_file_store: 4GB\n{}\n}}",
+                                          folder_->File("store"), extra_jetstream_);
   file << fmt::format(
       "server_name: {}\n"
       "listen: \"127.0.0.1:{}\"\n"
-      "jetstream {{ store_dir: \"{}\", max_memory_store: 1GB, max_file_store: 4GB }}\n"
+      "{}\n"
       "{}\n",
-      name_, port_, folder_->File("store"), extra_config_);
+      name_, port_, jetstream, extra_config_);
   file.close();
   if (!file) return absl::UnavailableError("can't write " + folder_->File("nats.conf"));
   return absl::OkStatus();

@@ -24,9 +24,11 @@
 namespace parti::cli {
 
 struct NatsServerOptions {
-  std::string binary = {};        // empty: $NATS_SERVER, else nats-server on PATH or in /usr/sbin
-  bool start = true;              // false: choose a port only; Restart() starts it
-  std::string extra_config = {};  // more lines for the server's configuration file
+  std::string binary = {};  // empty: $NATS_SERVER, else nats-server on PATH or in /usr/sbin
+  bool start = true;        // false: choose a port only; Restart() starts it
+  bool jetstream = true;    // false: a server without JetStream
+  std::string extra_jetstream = {};  // more within jetstream {}, such as "domain: hub"
+  std::string extra_config = {};     // more lines for the server's configuration file
 };
 
 class NatsServer {
@@ -58,16 +60,21 @@ class NatsServer {
   const std::string& folder() const { return folder_->path(); }
 
  private:
-  NatsServer(std::string binary, std::unique_ptr<TempFolder> folder, std::string extra_config)
+  NatsServer(std::string binary, std::unique_ptr<TempFolder> folder,
+             const NatsServerOptions& options)
       : binary_(std::move(binary)),
         folder_(std::move(folder)),
-        extra_config_(std::move(extra_config)) {}
+        jetstream_(options.jetstream),
+        extra_jetstream_(options.extra_jetstream),
+        extra_config_(options.extra_config) {}
   absl::Status Launch();  // on port_
   absl::Status AwaitReady();
   absl::Status WriteConfig();
 
   const std::string binary_;
   std::unique_ptr<TempFolder> folder_;
+  const bool jetstream_;
+  const std::string extra_jetstream_;
   std::string extra_config_;
   std::string name_;  // tells our server from one that another process started on the same port
   int port_ = 0;
