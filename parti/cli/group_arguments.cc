@@ -5,15 +5,12 @@
 #include <utility>
 
 #include "internal/kv/urls.h"
-#include "parti/cli/connection_arguments.h"
+#include "parti/cli/connection_flags.h"
 
 namespace parti::cli {
 
 void AddGroupOptions(CLI::App* command, WorkerArguments* arguments) {
-  command
-      ->add_option("-s,--server", arguments->server,
-                   "NATS servers, comma-separated [nats://127.0.0.1:4222]")
-      ->type_name("URL");
+  AddConnectionFlags(*command, &arguments->connection);
   command
       ->add_option("--prefix", arguments->prefix, "The group's name: its buckets' prefix [parti]")
       ->type_name("P");
@@ -24,7 +21,6 @@ void AddGroupOptions(CLI::App* command, WorkerArguments* arguments) {
   command->add_option("--set", arguments->set, "One setting; may be given again and again")
       ->type_name("NAME=VALUE")
       ->allow_extra_args(false);
-  AddConnectionOptions(command, &arguments->connection);
 }
 
 absl::StatusOr<Group> ResolveGroup(const WorkerArguments& arguments) {
@@ -32,12 +28,13 @@ absl::StatusOr<Group> ResolveGroup(const WorkerArguments& arguments) {
   if (!place.ok()) return place.status();
   Group group;
   group.prefix = place->config.prefix;
-  group.kv.nats = arguments.connection;
-  group.kv.nats.url = place->server;
+  group.kv.nats = place->nats;
   group.kv.nats.name = "parti command";
-  if (absl::Status valid = group.kv.nats.Validate(); !valid.ok()) return valid;
   group.kv.prefix = place->config.prefix;
-  for (const std::string& url : kv::SplitUrls(place->server)) {
+  const Config::BucketNames names = place->config.Buckets();
+  group.kv.buckets = {names.stableid, names.election, names.heartbeat, names.assignment};
+  group.kv.jetstream_domain = place->config.jetstream_domain;
+  for (const std::string& url : kv::SplitUrls(place->nats.url)) {
     group.server += (group.server.empty() ? "" : ", ") + kv::AddressOf(url);
   }
   return group;

@@ -94,7 +94,7 @@ class WorkerRun {
     if (!strategy.ok()) return strategy.status();
     auto manager = Manager::Create({
         .config = options_.config,
-        .nats = Connection(),
+        .nats = options_.nats,
         .source = std::make_shared<StaticPartitionSource>(NumberedPartitions(options_.partitions)),
         .strategy = *std::move(strategy),
         .hooks = MakeHooks(),
@@ -105,12 +105,6 @@ class WorkerRun {
     if (!manager.ok()) return manager.status();
     manager_ = *std::move(manager);
     return absl::OkStatus();
-  }
-
-  ConnectionOptions Connection() const {
-    ConnectionOptions connection = options_.connection;
-    connection.url = options_.server;
-    return connection;
   }
 
   Hooks MakeHooks() {

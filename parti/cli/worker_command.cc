@@ -7,7 +7,7 @@
 #include <memory>
 #include <string>
 
-#include "parti/cli/connection_arguments.h"
+#include "parti/cli/connection_flags.h"
 #include "parti/cli/worker.h"
 #include "parti/cli/worker_options.h"
 #include "parti/config_fields.h"
@@ -72,10 +72,7 @@ void AddWorkerCommand(CLI::App& app, std::function<int()>* action) {
   CLI::App* command = app.add_subcommand("worker", kDescription);
   command->footer(kFooter);
 
-  command
-      ->add_option("-s,--server", arguments->server,
-                   "NATS servers, comma-separated [nats://127.0.0.1:4222]")
-      ->type_name("URL");
+  AddConnectionFlags(*command, &arguments->connection);
   command
       ->add_option("--prefix", arguments->prefix, "The group's name: its buckets' prefix [parti]")
       ->type_name("P");
@@ -127,7 +124,6 @@ void AddWorkerCommand(CLI::App& app, std::function<int()>* action) {
       command->add_flag("-v,--verbose", arguments->verbose, "Log details to standard error");
   command->add_flag("-q,--quiet", arguments->quiet, "Log errors only")->excludes(verbose);
 
-  AddConnectionOptions(command, &arguments->connection);
   command->callback([arguments, list_settings, action] {
     *action = [arguments, list_settings] {
       return *list_settings ? ListSettings(*arguments) : Run(*arguments);

@@ -18,11 +18,20 @@ namespace parti::cli {
 namespace {
 
 // Keys of the file that are options of the command rather than fields of Config.
-constexpr std::array<std::string_view, 6> kCommandKeys = {"server", "partitions", "strategy",
-                                                          "preset", "events",     "metrics"};
+const std::vector<std::string_view>& CommandKeys() {
+  static const auto* const keys = [] {
+    auto* const all = new std::vector<std::string_view>;
+    for (const ConnectionKey& key : kConnectionKeys) all->push_back(key.name);
+    for (const std::string_view key : {"partitions", "strategy", "preset", "events", "metrics"}) {
+      all->push_back(key);
+    }
+    return all;
+  }();
+  return *keys;
+}
 
 bool IsCommandKey(std::string_view key) {
-  return std::find(kCommandKeys.begin(), kCommandKeys.end(), key) != kCommandKeys.end();
+  return std::find(CommandKeys().begin(), CommandKeys().end(), key) != CommandKeys().end();
 }
 
 // The file's contents, flat, as text.
@@ -69,7 +78,7 @@ absl::StatusOr<std::string> TextOf(const YAML::Node& value) {
 // Settings and options of the command, all that the file may hold.
 std::vector<std::string> KnownKeys() {
   std::vector<std::string> known = Config::FieldNames();
-  known.insert(known.begin(), kCommandKeys.begin(), kCommandKeys.end());
+  known.insert(known.begin(), CommandKeys().begin(), CommandKeys().end());
   return known;
 }
 
@@ -182,6 +191,16 @@ absl::StatusOr<Config> ResolveConfig(const WorkerArguments& arguments, const Val
   return config;
 }
 
+absl::StatusOr<ConnectionOptions> ResolveNats(const WorkerArguments& arguments,
+                                              const Values& file) {
+  ConnectionArguments connection = arguments.connection;
+  for (const ConnectionKey& key : kConnectionKeys) {
+    auto& value = connection.*key.member;
+    value = Choose(value, file, std::string(key.name));
+  }
+  return ResolveConnection(connection);
+}
+
 }  // namespace
 
 absl::StatusOr<std::chrono::milliseconds> ParseDuration(std::string_view option,
@@ -202,7 +221,9 @@ absl::StatusOr<GroupPlace> ResolveGroupPlace(const WorkerArguments& arguments) {
   if (!config.ok()) return config.status();
   GroupPlace place;
   place.config = *std::move(config);
-  place.server = Choose(arguments.server, *file, "server").value_or(place.server);
+  absl::StatusOr<ConnectionOptions> nats = ResolveNats(arguments, *file);
+  if (!nats.ok()) return nats.status();
+  place.nats = *std::move(nats);
   return place;
 }
 
@@ -213,9 +234,10 @@ absl::StatusOr<WorkerOptions> ResolveWorkerOptions(const WorkerArguments& argume
   if (!config.ok()) return config.status();
 
   WorkerOptions options;
-  options.connection = arguments.connection;
   options.config = *std::move(config);
-  options.server = Choose(arguments.server, *file, "server").value_or(options.server);
+  absl::StatusOr<ConnectionOptions> nats = ResolveNats(arguments, *file);
+  if (!nats.ok()) return nats.status();
+  options.nats = *std::move(nats);
   options.strategy = Choose(arguments.strategy, *file, "strategy").value_or(options.strategy);
   options.events = Choose(arguments.events, *file, "events").value_or("");
   if (const auto metrics = Choose(arguments.metrics, *file, "metrics"); metrics) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "parti/cli/connection_flags.h"
 #include "parti/config.h"
 #include "parti/connection.h"
 #include "parti/logger.h"
@@ -19,8 +20,7 @@ inline constexpr int kMaxPartitions = 1'000'000;
 
 // As typed: what was not given is empty, so that the file may give it.
 struct WorkerArguments {
-  std::optional<std::string> server;
-  ConnectionOptions connection;  // but for its URL
+  ConnectionArguments connection;
   std::optional<std::string> prefix;
   std::optional<std::string> partitions;
   std::optional<std::string> strategy;
@@ -39,8 +39,7 @@ struct WorkerArguments {
 // Ready to run.
 struct WorkerOptions {
   Config config;
-  std::string server = "nats://127.0.0.1:4222";
-  ConnectionOptions connection;  // but for its URL
+  ConnectionOptions nats;
   int partitions = 0;
   std::string strategy = "consistent-hash";
   std::string events;   // a file, "-" for standard output, empty for none
@@ -54,11 +53,11 @@ struct WorkerOptions {
 absl::StatusOr<std::chrono::milliseconds> ParseDuration(std::string_view option,
                                                         const std::string& text);
 
-// What `parti` needs to find a group: its configuration and the server. As ResolveWorkerOptions,
-// but for the rest of the arguments.
+// What `parti` needs to find a group: its configuration and the way to the server. As
+// ResolveWorkerOptions, but for the rest of the arguments.
 struct GroupPlace {
   Config config;
-  std::string server = "nats://127.0.0.1:4222";
+  ConnectionOptions nats;
 };
 absl::StatusOr<GroupPlace> ResolveGroupPlace(const WorkerArguments& arguments);
 
