@@ -6,11 +6,13 @@ namespace parti::cli {
 namespace {
 
 template <typename T>
-using Decoder = absl::StatusOr<T> (*)(std::string_view);
+using Decoder = absl::StatusOr<T> (*)(std::string_view, int);
 
 template <typename T>
 Seen<T> Read(const wire::Entry& entry, LocalNanos since, Decoder<T> decode) {
-  return {.revision = entry.revision, .since = since, .record = decode(entry.value)};
+  return {.revision = entry.revision,
+          .since = since,
+          .record = decode(entry.value, wire::BuildVersion())};
 }
 
 template <typename T>

@@ -49,9 +49,9 @@ absl::StatusOr<std::size_t> WorkerGroup::Spawn(const std::string& name,
                more.url.empty() ? options_.url : more.url, "--prefix", options_.prefix,
                "--partitions", fmt::format("{}", options_.partitions), "--preset", options_.preset,
                "--events", events},
+      .environment = more.environment,
       .stdout_file = errors,
-      .stderr_file = errors,
-      .environment = more.environment};
+      .stderr_file = errors};
   std::vector<std::string>& argv = process_options.argv;
   if (!options_.strategy.empty()) {
     argv.insert(argv.end(), {"--strategy", options_.strategy});

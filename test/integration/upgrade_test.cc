@@ -4,9 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "internal/wire/records.h"
 #include "test/integration/cluster.h"
 #include "test/integration/kv_client.h"
 
@@ -41,7 +45,7 @@ class UpgradeTest : public ::testing::Test {
 
   KvClient& client() {
     if (!client_) {
-      client_.emplace(kv::NatsKvOptions{.url = cluster().server().url(),
+      client_.emplace(kv::NatsKvOptions{.nats = {.url = cluster().server().url()},
                                         .prefix = cluster().prefix(),
                                         .heartbeat_ttl = core::kSecond});
       EXPECT_TRUE(client_->WaitReady().ok());

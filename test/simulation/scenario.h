@@ -99,7 +99,6 @@ struct Scenario {
   // some before, speak 2 as well.
   bool two_builds = false;
   Nanos upgraded_at = 0;
-  Nanos start_spread = 0;  // the first workers start within this time
   Nanos start_spread = 0;      // the first workers start within this time
   bool control_stays = false;  // people's last wishes are in force when all is calm again
   bool tight_docs = false;     // a doc has hardly room for a worker's share
