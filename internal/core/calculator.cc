@@ -474,8 +474,6 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
     same = same && it != plan_.workers.end() && it->second.life == worker.life &&
            it->second.target == worker.target;
   }
-  // Also of a plan that is refused: only what changes from now on asks for another.
-  members_ = strategy_members_;
   if (const absl::Status fits = CheckSizes(next); !fits.ok()) {
     return Failed(fits, "the assignment did not fit");
   }
