@@ -129,7 +129,7 @@ absl::Status ConnectError(const ConnectionOptions& connection, const std::string
           ": TLS is asked for, but the server has none; configure it there, or use a "
           "nats:// URL and no tls settings");
     case NATS_SSL_ERROR:
-      if (Mentions(detail, {"certificate verify failed"})) {
+      if (Mentions(detail, {"certificate verify failed", ":cert="})) {
         return absl::FailedPreconditionError(fmt::format(
             "{}: {}; tls.ca_file must name who signed the server's certificate, and the "
             "certificate must be for \"{}\" (tls.server_name)",

@@ -92,6 +92,7 @@ void Observer::AddLine(std::size_t process, std::string_view line) {
       return OnStarted(process, *event);
     case EventKind::kState:
       p.state = event->state;
+      if (!p.lives.empty()) MayBeLeaving(p, event->t);
       return;
     case EventKind::kLeader:
       return OnLeader(process, *event);
@@ -163,9 +164,14 @@ void Observer::OnEnded(std::size_t index, const EventLine& event) {
     if (open == life->open.end()) continue;
     claims_[open->second].ended = event.t;
     life->open.erase(open);
-    return;
+    return MayBeLeaving(process, event.t);
   }
   Anomaly(index, event.t, fmt::format("gave up {}, which it didn't hold", event.partition));
+}
+
+void Observer::MayBeLeaving(Process& process, std::int64_t t) {
+  Life& life = process.lives.back();
+  if (process.state == "Shutdown" && life.open.empty()) life.leaving = t;
 }
 
 void Observer::OnLease(std::size_t index, const EventLine& event) {
@@ -202,8 +208,8 @@ std::int64_t Observer::EndOf(const Claim& claim) const {
 }
 
 std::int64_t Observer::EndOf(const Process& process, const Life& life) const {
-  return std::max(life.started,
-                  std::min({life.stopped, life.until.value_or(life.started), process.gone}));
+  return std::max(life.started, std::min({life.stopped, life.leaving,
+                                          life.until.value_or(life.started), process.gone}));
 }
 
 Verdict Observer::Judge(std::int64_t at) const {

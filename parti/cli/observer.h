@@ -148,6 +148,9 @@ class Observer {
     std::int64_t started = 0;
     std::optional<std::int64_t> until = {};
     std::int64_t stopped = kEndOfTime;
+    // Since when it shuts down and holds nothing: it says `left` from now on, and whoever reads
+    // that may take its id before it writes `stopped`.
+    std::int64_t leaving = kEndOfTime;
     std::map<std::string, std::size_t, std::less<>> open = {};  // partition → index in claims_
   };
   struct Process {
@@ -172,6 +175,7 @@ class Observer {
   void OnAcquired(std::size_t index, const EventLine& event);
   void OnEnded(std::size_t index, const EventLine& event);
   void OnLease(std::size_t index, const EventLine& event);
+  static void MayBeLeaving(Process& process, std::int64_t t);
   void OnStopped(std::size_t index, const EventLine& event);
 
   std::int64_t EndOf(const Claim& claim) const;

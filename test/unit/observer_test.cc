@@ -16,6 +16,7 @@
 namespace parti::cli {
 namespace {
 
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -294,6 +295,23 @@ TEST_F(ObserverTest, TwoProcessesMustNotBearOneIdAtOnce) {
   Lease(a, 11, 100);
   Started(b, 50, "worker-0", 6);
   EXPECT_THAT(observer_.Judge(200).id_conflicts, ElementsAre(HasSubstr("at once")));
+}
+
+TEST_F(ObserverTest, AnIdIsFreeFromWhenItsWorkerShutsDownAndHoldsNothing) {
+  const auto a = Process("a");
+  const auto b = Process("b");
+  const auto c = Process("c");
+  Started(a, 10, "worker-0", 5);
+  Lease(a, 11, 100);
+  Acquired(a, 20, "p-0", 1, 1);
+  Add(a, R"({{"t":30,"event":"state","state":"Shutdown"}})");
+  Released(a, 40, "p-0");
+  Started(b, 50, "worker-0", 6);
+  Stopped(a, 60);
+  EXPECT_THAT(observer_.Judge(200).id_conflicts, ElementsAre());
+  // But not while it holds something.
+  Started(c, 35, "worker-0", 6);
+  EXPECT_THAT(observer_.Judge(200).id_conflicts, Contains(HasSubstr("at once")));
 }
 
 TEST_F(ObserverTest, AnIdPassesOnWhenItsLifeHasStopped) {
