@@ -220,10 +220,8 @@ absl::Status Connector::FindBuckets() {
     missing_ = missing;
   }
   if (missing.empty()) return absl::OkStatus();
-  return absl::NotFoundError(
-      fmt::format("no such group: {} {} exist; are the prefix and the server right, and has a "
-                  "worker of it run?",
-                  fmt::join(missing, ", "), missing.size() == 1 ? "doesn't" : "don't"));
+  return absl::NotFoundError(fmt::format("{} {} exist", fmt::join(missing, ", "),
+                                         missing.size() == 1 ? "doesn't" : "don't"));
 }
 
 // That nobody answers may pass: a cluster without a leader, say. A server that says of itself that
