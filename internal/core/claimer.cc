@@ -13,6 +13,9 @@ using wire::KvCode;
 namespace {
 // Heartbeats whose answers may still tell something, of a life whose first one gets no answer.
 constexpr std::size_t kMaxSent = 256;
+// So many ids that turn out to be taken are found out one by one, before a new snapshot tells of
+// all; twice as many before the next.
+constexpr int kConflictsUntilScan = 8;
 }  // namespace
 
 Claimer::Claimer(Context* context, Host* host, std::function<std::int64_t()> capacity)
@@ -29,10 +32,16 @@ Claimer::Claimer(Context* context, Host* host, std::function<std::int64_t()> cap
 void Claimer::Start(const std::optional<Life>& former) {
   Stop();
   former_ = former;
-  step_ = Step::kScanning;
   window_ = 0;
-  claim_watch_.Open();
-  heartbeat_watch_.Open();
+  conflicts_ = 0;
+  conflicts_until_scan_ = kConflictsUntilScan;
+  Scan();
+}
+
+void Claimer::Scan() {
+  step_ = Step::kScanning;
+  claim_watch_.Reopen();
+  heartbeat_watch_.Reopen();
 }
 
 void Claimer::Stop() {
@@ -229,9 +238,13 @@ void Claimer::Choose() {
   on_wake_ = [this] { Choose(); };
 }
 
+// From here on compare-and-set decides. Watches that stayed open would tell each of a thousand
+// processes that start at once of every step of the others: a million messages.
 void Claimer::Try(const std::string& id) {
   step_ = Step::kReadingDoc;
   wake_at_ = kNever;
+  claim_watch_.Close();
+  heartbeat_watch_.Close();
   scope_.Renew();
   life_ = Life{id, 0, context_->Nonce()};
   const ClaimSeen* claim = FindClaim(id);
@@ -246,10 +259,7 @@ void Claimer::Try(const std::string& id) {
 void Claimer::OnDoc(const KvAnswer& answer) {
   if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
     // By then the id may be taken: choose again.
-    return Retry([this] {
-      step_ = Step::kWaiting;
-      Choose();
-    });
+    return Retry([this] { Scan(); });
   }
   const ClaimSeen* claim = FindClaim(life_.worker);
   const HeartbeatSeen* heartbeat = FindHeartbeat(life_.worker);
@@ -387,7 +397,7 @@ void Claimer::Retry(std::function<void()> what) {
   on_wake_ = std::move(what);
 }
 
-// Another id, after a moment: the watches may not have shown yet what we ran into.
+// Another id, after a moment.
 void Claimer::GiveUp(bool conflict) {
   scope_.Renew();
   step_ = Step::kWaiting;
@@ -399,14 +409,19 @@ void Claimer::GiveUp(bool conflict) {
       claims_[life_.worker] = {0, context_->now, false, std::nullopt, 0, 0};
     }
     window_ *= 2;
+    if (++conflicts_ < conflicts_until_scan_) {
+      wake_at_ = context_->now + context_->Jitter(context_->settings.retry_backoff_min);
+      on_wake_ = [this] {
+        const auto id = PickRandomFree();
+        id ? Try(*id) : Scan();
+      };
+      return;
+    }
+    conflicts_ = 0;
+    conflicts_until_scan_ *= 2;
   }
-  wake_at_ = backoff_.Next(*context_);
-  on_wake_ = [this] {
-    // Stale knowledge would only run into the same again.
-    step_ = Step::kScanning;
-    claim_watch_.Reopen();
-    heartbeat_watch_.Reopen();
-  };
+  // Stale knowledge would only run into the same again.
+  Retry([this] { Scan(); });
 }
 
 void Claimer::OnTime() {

@@ -69,6 +69,7 @@ class Claimer {
   bool FormerLifeIsOver(const ClaimSeen& claim, const HeartbeatSeen* heartbeat) const;
   std::optional<std::string> PickRandomFree();
 
+  void Scan();
   void Try(const std::string& id);
   void OnDoc(const KvAnswer& answer);
   void WriteClaim();
@@ -98,6 +99,8 @@ class Claimer {
   // Ids without claim and heartbeat that a doc says were held: free from then on.
   std::map<std::string, Nanos> blocked_until_;
   std::uint64_t window_ = 0;  // random picks are made among the first so many ids
+  int conflicts_ = 0;         // since the last scan
+  int conflicts_until_scan_ = 0;
 
   // The attempt under way.
   Life life_;

@@ -180,13 +180,16 @@ void Election::Challenge() {
   // The watch may have fallen silent, or the stream may be another one by now: the record itself is
   // looked at before it is overwritten.
   role_ = Role::kChallenging;
-  context_->Get(scope_, Bucket::kElection, kLeaderKey,
-                [this](const KvAnswer& answer) { OnLook(answer); });
+  context_->Get(
+      scope_, Bucket::kElection, kLeaderKey,
+      [this, waited_for = revision_](const KvAnswer& answer) { OnLook(answer, waited_for); });
 }
 
-void Election::OnLook(const KvAnswer& answer) {
+void Election::OnLook(const KvAnswer& answer, std::uint64_t waited_for) {
   if (role_ != Role::kChallenging) return;
   role_ = Role::kCandidate;
+  // Somebody was faster, or the leader is alive after all: this record has not been waited for.
+  if (revision_ != waited_for) return;
   if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
     act_at_ = backoff_.Next(*context_);
     act_ = [] {};
@@ -234,10 +237,11 @@ void Election::OnScanReady() {
   // The watches are closed by OnTime: this runs inside one of them.
   role_ = Role::kCandidate;
   act_at_ = context_->now;
-  act_ = [this] {
+  act_ = [this, scanned_for = revision_] {
     scan_docs_.reset();
     scan_heartbeats_.reset();
-    WriteChallenge();
+    // Somebody may have been faster: a record that came meanwhile is nothing to challenge at once.
+    if (revision_ == scanned_for) WriteChallenge();
   };
 }
 

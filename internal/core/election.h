@@ -63,7 +63,7 @@ class Election {
   Nanos RenewForBeatAt() const;
   Nanos ChallengeAt() const;
   void Challenge();
-  void OnLook(const KvAnswer& answer);
+  void OnLook(const KvAnswer& answer, std::uint64_t waited_for);
   void BeginScan();
   void OnScanReady();
   void WriteChallenge();

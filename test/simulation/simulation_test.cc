@@ -68,10 +68,11 @@ TEST(Simulation, EnoughGoesWrong) {
   for (const Count count :
        {Count::kVersionRaised, Count::kCrash, Count::kPauseBeyondLease, Count::kRestart,
         Count::kAnswerLost, Count::kLandedLate, Count::kPartialScan, Count::kWatchStalled,
-        Count::kLeaderChange, Count::kMove, Count::kEviction, Count::kLostPartition,
-        Count::kDeposedWriteLanded}) {
+        Count::kLeaderChange, Count::kMove, Count::kEviction, Count::kLostPartition}) {
     EXPECT_GT(tally[count], 5u) << CountName(count);
   }
+  // Rare by its nature; the schedules of the rules bring it about on purpose.
+  EXPECT_GT(tally[Count::kDeposedWriteLanded], 2u);
 }
 
 TEST(ClockTest, InverseIsTheEarliestTime) {

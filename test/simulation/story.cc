@@ -58,7 +58,7 @@ Bucket BucketNamed(const std::string& name) {
 }
 
 // "assignment/worker-1" or "assignment".
-std::pair<Bucket, std::string> Place(const std::string& text) {
+std::pair<Bucket, std::string> Split(const std::string& text) {
   const std::size_t slash = text.find('/');
   if (slash == std::string::npos) return {BucketNamed(text), ""};
   return {BucketNamed(text.substr(0, slash)), text.substr(slash + 1)};
@@ -288,6 +288,19 @@ bool Story::OnProcess(const Words& words) {
   return true;
 }
 
+// A name is a process's, or else a worker id.
+std::string Story::WorkerId(const std::string& name) {
+  const Process* process = world().Find(name);
+  return process == nullptr ? name : world().claims().worker(process->number());
+}
+
+// "heartbeat/b": the key of b's worker id; "election/leader".
+std::pair<Bucket, std::string> Story::Place(const std::string& text) {
+  auto [bucket, key] = Split(text);
+  if (!key.empty()) key = WorkerId(key);
+  return {bucket, key};
+}
+
 bool Story::ByHand(const Words& words) {
   const std::string& command = words.at(0);
   Network& network = world().network();
@@ -349,19 +362,14 @@ std::string Story::Wishes(const Words& words) {
     std::sort(items.begin(), items.end());
     return items;
   };
-  // A name is a process's, or else a worker id.
-  const auto worker = [&](const std::string& name) {
-    const Process* process = world().Find(name);
-    return process == nullptr ? name : world().claims().worker(process->number());
-  };
   wire::Control control;
   control.paused = std::count(words.plain.begin(), words.plain.end(), "paused") > 0;
-  for (const std::string& name : list("drained")) control.drained.push_back(worker(name));
+  for (const std::string& name : list("drained")) control.drained.push_back(WorkerId(name));
   std::sort(control.drained.begin(), control.drained.end());
   for (const std::string& pin : list("pins")) {
     const std::size_t colon = pin.find(':');
     if (colon == std::string::npos) throw std::invalid_argument("a pin is PARTITION:NAME: " + pin);
-    control.pins.push_back({pin.substr(0, colon), worker(pin.substr(colon + 1))});
+    control.pins.push_back({pin.substr(0, colon), WorkerId(pin.substr(colon + 1))});
   }
   std::sort(control.pins.begin(), control.pins.end(),
             [](const wire::Pin& x, const wire::Pin& y) { return x.partition < y.partition; });

@@ -50,6 +50,8 @@ class Story {
   void StrikeAfter(const Words& words);
   bool OnProcess(const Words& words);
   bool ByHand(const Words& words);
+  std::string WorkerId(const std::string& name);
+  std::pair<wire::Bucket, std::string> Place(const std::string& text);
   void Forge(const Words& words);
   std::string Show(const Words& words);
   std::string ShowOwners();
