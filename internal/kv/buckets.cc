@@ -12,7 +12,6 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::chrono::milliseconds kApiTimeout(2'000);
 constexpr int kHeartbeatMaxAgeFactor = 10;
 
 const char* StorageText(Storage storage) { return storage == Storage::kFile ? "file" : "memory"; }
@@ -107,9 +106,9 @@ absl::Status Failure(const BucketSpec& spec, const Requests::Answer& answer) {
 
 // A stream's state, or why it can't be told.
 absl::StatusOr<StreamInfo> AskForStream(Requests& requests, const Names& names,
-                                        const BucketSpec& spec) {
+                                        const BucketSpec& spec, std::chrono::milliseconds timeout) {
   const Requests::Answer answer =
-      requests.Call({.subject = names.Api("STREAM.INFO." + StreamOf(spec))}, kApiTimeout);
+      requests.Call({.subject = names.Api("STREAM.INFO." + StreamOf(spec))}, timeout);
   if (answer.kind != Reply::Kind::kAnswer) return Failure(spec, answer);
   ApiResult<StreamInfo> info = ReadStreamInfo(answer.text);
   if (auto* const found = std::get_if<StreamInfo>(&info)) return *std::move(found);
@@ -205,19 +204,20 @@ absl::Status CheckFits(const BucketSpec& spec, const StreamInfo& found) {
       spec.name, differences.text()));
 }
 
-absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec& spec) {
-  return AskForStream(requests, names, spec).status();
+absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec& spec,
+                        std::chrono::milliseconds timeout) {
+  return AskForStream(requests, names, spec, timeout).status();
 }
 
 absl::Status EnsureBucket(Requests& requests, const Names& names, const BucketSpec& spec,
-                          bool* created) {
+                          std::chrono::milliseconds timeout, bool* created) {
   *created = false;
-  const absl::StatusOr<StreamInfo> found = AskForStream(requests, names, spec);
+  const absl::StatusOr<StreamInfo> found = AskForStream(requests, names, spec, timeout);
   if (found.ok()) return CheckFits(spec, *found);
   if (!absl::IsNotFound(found.status())) return found.status();
   const Requests::Answer answer = requests.Call(
       {.subject = names.Api("STREAM.CREATE." + StreamOf(spec)), .data = StreamCreateBody(spec)},
-      kApiTimeout);
+      timeout);
   if (answer.kind != Reply::Kind::kAnswer) return Failure(spec, answer);
   const ApiResult<StreamInfo> result = ReadStreamInfo(answer.text);
   if (std::holds_alternative<StreamInfo>(result)) {

@@ -3,6 +3,7 @@
 #define PARTI_INTERNAL_KV_BUCKETS_H_
 
 #include <array>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -64,10 +65,11 @@ absl::Status CheckFits(const BucketSpec& spec, const StreamInfo& found);
 // Aborted: nobody answered, so there may be no JetStream; any other error needs somebody to act.
 // Waits for answers.
 absl::Status EnsureBucket(Requests& requests, const Names& names, const BucketSpec& spec,
-                          bool* created);
+                          std::chrono::milliseconds timeout, bool* created);
 
 // OK if the bucket is there, whatever it is like. NotFound: it isn't. Waits for answers.
-absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec& spec);
+absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec& spec,
+                        std::chrono::milliseconds timeout);
 
 }  // namespace parti::kv
 

@@ -13,8 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr milliseconds kReconnectWait(80);  // and up to as much again half, at random
-constexpr int kReconnectJitterMs = 40;
+constexpr milliseconds kReconnectWait(80);  // at first; and up to half as much again, at random
 constexpr milliseconds kBackoffMin(10);
 constexpr milliseconds kBackoffMax(160);
 constexpr milliseconds kPermanentBackoff(1'000);
@@ -87,10 +86,14 @@ void Connector::Stop() {
 }
 
 void Connector::Run() {
+  milliseconds wait = kReconnectWait;
   while (true) {
-    if (const std::shared_ptr<Session> session = Connect()) Serve(session);
-    const milliseconds jitter(std::uniform_int_distribution<int>(0, kReconnectJitterMs)(random_));
-    Pause(kReconnectWait + jitter);
+    bool served = false;
+    if (const std::shared_ptr<Session> session = Connect()) served = Serve(session);
+    if (served) wait = kReconnectWait;
+    const auto half = static_cast<int>(wait.count() / 2);
+    Pause(wait + milliseconds(std::uniform_int_distribution<int>(0, half)(random_)));
+    wait = std::min(2 * wait, std::max(kReconnectWait, options_.pace.reconnect_max));
     const std::lock_guard lock(mutex_);
     if (stopping_) return;
   }
@@ -126,7 +129,8 @@ std::shared_ptr<Session> Connector::Connect() {
   }
   if (options_.nats.connection != nullptr) return Borrow();
   const std::string& url = urls_[next_url_++ % urls_.size()];
-  absl::StatusOr<std::shared_ptr<Session>> session = Session::Connect(options_.nats, url, handler_);
+  absl::StatusOr<std::shared_ptr<Session>> session =
+      Session::Connect(options_.nats, url, options_.pace, handler_);
   if (!session.ok()) {
     Report(session.status());
     if (session.status().code() != absl::StatusCode::kUnavailable) Pause(kPermanentBackoff);
@@ -135,7 +139,9 @@ std::shared_ptr<Session> Connector::Connect() {
   return *std::move(session);
 }
 
-void Connector::Serve(const std::shared_ptr<Session>& session) {
+// Until the session is over. Whether it came to be of use.
+bool Connector::Serve(const std::shared_ptr<Session>& session) {
+  bool was_ready = false;
   {
     const std::lock_guard lock(mutex_);
     session_ = session->id();
@@ -145,6 +151,7 @@ void Connector::Serve(const std::shared_ptr<Session>& session) {
   if (EnsureBuckets(*session, /*recreating=*/false)) {
     callbacks_.on_ready(session);
     SetReady(true);
+    was_ready = true;
     std::unique_lock lock(mutex_);
     while (true) {
       const auto something_is_up = [this] { return Over() || check_buckets_; };
@@ -171,6 +178,7 @@ void Connector::Serve(const std::shared_ptr<Session>& session) {
   session->Close();
   const std::lock_guard lock(mutex_);
   session_ = 0;
+  return was_ready;
 }
 
 // False: the session was over first.
@@ -187,7 +195,7 @@ bool Connector::EnsureBuckets(Session& session, bool recreating) {
     }
     Report(status);
     if (!Pause(transient ? backoff : kPermanentBackoff)) return false;
-    backoff = std::min(2 * backoff, kBackoffMax);
+    backoff = std::min(2 * backoff, std::max(kBackoffMax, options_.pace.reconnect_max));
   }
 }
 
@@ -196,7 +204,8 @@ absl::Status Connector::TryBuckets(const Session& session, bool recreating) {
   if (absl::Status status = CheckVersion(session); !status.ok()) return status;
   for (const BucketSpec& spec : options_.buckets) {
     bool created = false;
-    if (absl::Status status = EnsureBucket(*requests_, options_.names, spec, &created);
+    if (absl::Status status =
+            EnsureBucket(*requests_, options_.names, spec, options_.pace.api_timeout, &created);
         !status.ok()) {
       return ExplainSilence(session, status);
     }
@@ -208,7 +217,8 @@ absl::Status Connector::TryBuckets(const Session& session, bool recreating) {
 absl::Status Connector::FindBuckets() {
   std::vector<std::string> missing;
   for (const BucketSpec& spec : options_.buckets) {
-    const absl::Status status = FindBucket(*requests_, options_.names, spec);
+    const absl::Status status =
+        FindBucket(*requests_, options_.names, spec, options_.pace.api_timeout);
     if (absl::IsNotFound(status)) {
       missing.push_back(spec.name);
     } else if (!status.ok()) {

@@ -19,6 +19,7 @@
 
 #include "absl/status/status.h"
 #include "internal/kv/buckets.h"
+#include "internal/kv/pace.h"
 #include "internal/kv/requests.h"
 #include "internal/kv/session.h"
 #include "parti/connection.h"
@@ -30,6 +31,7 @@ class Connector {
   struct Options {
     ConnectionOptions nats;  // valid
     Names names;
+    Pace pace;
     std::vector<BucketSpec> buckets;
     bool create_buckets = true;
   };
@@ -67,7 +69,7 @@ class Connector {
  private:
   void Run();
   std::shared_ptr<Session> Connect();
-  void Serve(const std::shared_ptr<Session>& session);
+  bool Serve(const std::shared_ptr<Session>& session);
   bool EnsureBuckets(Session& session, bool recreating);
   absl::Status TryBuckets(const Session& session, bool recreating);
   absl::Status FindBuckets();

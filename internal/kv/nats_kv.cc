@@ -194,10 +194,11 @@ NatsKv::Impl::Impl(const NatsKvOptions& options, Sink sink)
       on_error_(options.on_error),
       gate_(std::move(sink)),
       requests_(&timers_, [this](std::uint64_t session) { OnSessionLost(session); }),
-      watches_(names_, &timers_, &requests_, WatchCallbacks()),
+      watches_(names_, Pace::Of(options.heartbeat_ttl), &timers_, &requests_, WatchCallbacks()),
       connector_(
           {.nats = options.nats,
            .names = names_,
+           .pace = Pace::Of(options.heartbeat_ttl),
            .buckets = BucketSpecs(names_, options.replicas, options.storage, options.heartbeat_ttl),
            .create_buckets = options.create_buckets},
           &requests_, ConnectorCallbacks()) {}

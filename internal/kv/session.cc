@@ -15,11 +15,7 @@
 namespace parti::kv {
 namespace {
 
-constexpr std::int64_t kConnectTimeoutMs =
-    1'000;  // for the TCP connection, and again for the greeting
 constexpr std::int64_t kWriteDeadlineMs = 1'000;
-// A server that answers nothing is noticed after three intervals at the most.
-constexpr std::int64_t kPingIntervalMs = 500;
 constexpr int kMaxPingsOut = 2;
 constexpr std::int64_t kFlushTimeoutMs = 300;
 constexpr std::chrono::seconds kDeliveryDoneTimeout(2);
@@ -177,10 +173,10 @@ std::shared_ptr<Session> Session::Create(std::string address,
 }
 
 absl::StatusOr<std::shared_ptr<Session>> Session::Connect(const ConnectionOptions& connection,
-                                                          const std::string& url,
+                                                          const std::string& url, const Pace& pace,
                                                           std::weak_ptr<SessionHandler> handler) {
   std::shared_ptr<Session> session = Create(AddressOf(url), std::move(handler));
-  if (absl::Status status = session->Open(connection, url); !status.ok()) return status;
+  if (absl::Status status = session->Open(connection, url, pace); !status.ok()) return status;
   return session;
 }
 
@@ -220,11 +216,11 @@ absl::StatusOr<std::shared_ptr<Session>> Session::Borrow(const ConnectionOptions
   return session;
 }
 
-natsStatus Session::SetBehaviour(natsOptions* options, void* closure) {
+natsStatus Session::SetBehaviour(const Pace& pace, natsOptions* options, void* closure) {
   const natsStatus results[] = {
-      natsOptions_SetTimeout(options, kConnectTimeoutMs),
+      natsOptions_SetTimeout(options, pace.connect_timeout.count()),
       natsOptions_SetWriteDeadline(options, kWriteDeadlineMs),
-      natsOptions_SetPingInterval(options, kPingIntervalMs),
+      natsOptions_SetPingInterval(options, pace.ping_interval.count()),
       natsOptions_SetMaxPingsOut(options, kMaxPingsOut),
       natsOptions_SetAllowReconnect(options, false),
       natsOptions_SetNoEcho(options, true),
@@ -239,7 +235,8 @@ natsStatus Session::SetBehaviour(natsOptions* options, void* closure) {
   return NATS_OK;
 }
 
-absl::Status Session::Open(const ConnectionOptions& connection, const std::string& url) {
+absl::Status Session::Open(const ConnectionOptions& connection, const std::string& url,
+                           const Pace& pace) {
   const auto failed = [&](natsStatus status) {
     const char* const detail = nats_GetLastError(nullptr);
     return ConnectError(connection, url, status, detail == nullptr ? "" : detail);
@@ -250,7 +247,7 @@ absl::Status Session::Open(const ConnectionOptions& connection, const std::strin
   }
   const std::unique_ptr<natsOptions, void (*)(natsOptions*)> options(created, &natsOptions_Destroy);
   if (absl::Status status = SetNatsOptions(connection, url, created); !status.ok()) return status;
-  natsStatus status = SetBehaviour(created, Callbacks::Closure(id_));
+  natsStatus status = SetBehaviour(pace, created, Callbacks::Closure(id_));
   if (status == NATS_OK) status = natsConnection_Connect(&connection_, created);
   if (status != NATS_OK) return failed(status);
   if (status = Prepare(connection); status != NATS_OK) return failed(status);

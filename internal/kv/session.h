@@ -22,6 +22,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "internal/kv/pace.h"
 #include "parti/connection.h"
 
 namespace parti::kv {
@@ -68,10 +69,10 @@ class Session {
  public:
   enum class PublishResult { kSent, kNotSent, kTooBig };
 
-  // Tries once, for at most about 2 s (a frozen server accepts connections too). `url` is one of
-  // connection.url. Errors as ConnectError has them.
+  // Tries once, for at most about twice pace.connect_timeout (a frozen server accepts connections
+  // too). `url` is one of connection.url. Errors as ConnectError has them.
   static absl::StatusOr<std::shared_ptr<Session>> Connect(const ConnectionOptions& connection,
-                                                          const std::string& url,
+                                                          const std::string& url, const Pace& pace,
                                                           std::weak_ptr<SessionHandler> handler);
   // On the application's connection, from now until it disconnects. Unavailable while that isn't
   // connected; FailedPrecondition once it is closed or being drained, for good.
@@ -114,10 +115,10 @@ class Session {
   Session(std::uint64_t id, std::string address, std::shared_ptr<Callbacks> callbacks);
   static std::shared_ptr<Session> Create(std::string address,
                                          std::weak_ptr<SessionHandler> handler);
-  absl::Status Open(const ConnectionOptions& connection, const std::string& url);
+  absl::Status Open(const ConnectionOptions& connection, const std::string& url, const Pace& pace);
   natsStatus Prepare(const ConnectionOptions& connection);
   std::string LastError() const;
-  static natsStatus SetBehaviour(natsOptions* options, void* closure);
+  static natsStatus SetBehaviour(const Pace& pace, natsOptions* options, void* closure);
   bool Begin(Subscription* subscription);
   void DestroyRetired(bool all);
   static void DestroyQuiet(std::chrono::steady_clock::time_point until,

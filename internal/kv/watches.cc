@@ -13,10 +13,8 @@ namespace {
 
 using std::chrono::milliseconds;
 
-constexpr core::Nanos kHeartbeat = 500 * core::kMillisecond;
-constexpr milliseconds kSilence(2'000);  // four heartbeats missed: the consumer is lost
+constexpr int kMissedHeartbeats = 4;  // the consumer is lost
 constexpr core::Nanos kInactiveThreshold = 5 * core::kSecond;
-constexpr milliseconds kApiTimeout(2'000);
 // Opening again at once would only spin.
 constexpr milliseconds kNoConnectionDelay(50);
 
@@ -37,8 +35,17 @@ bool StreamIsMissing(const Reply& reply, const ApiResult<T>& result) {
 
 }  // namespace
 
-Watches::Watches(const Names& names, Timers* timers, Requests* requests, Callbacks callbacks)
-    : names_(names), timers_(timers), requests_(requests), callbacks_(std::move(callbacks)) {}
+Watches::Watches(const Names& names, const Pace& pace, Timers* timers, Requests* requests,
+                 Callbacks callbacks)
+    : names_(names),
+      pace_(pace),
+      timers_(timers),
+      requests_(requests),
+      callbacks_(std::move(callbacks)) {}
+
+std::chrono::milliseconds Watches::Silence() const {
+  return kMissedHeartbeats * pace_.watch_heartbeat;
+}
 
 void Watches::SetInbox(std::string inbox) {
   const std::lock_guard lock(mutex_);
@@ -64,7 +71,7 @@ void Watches::Open(const core::OpenWatch& open) {
   watch.consumer = fmt::format("parti_{}_{}", LastToken(inbox_), serial);
   watch.subject = fmt::format("{}.w.{}", inbox_, serial);
   watch.last_sign = Timers::Clock::now();
-  ArmSilence(serial, watch.last_sign + kSilence);
+  ArmSilence(serial, watch.last_sign + Silence());
   requests_->Subscribe(watch.subject);
   RequestCreate(serial, watch);
 }
@@ -93,11 +100,11 @@ void Watches::RequestCreate(Serial serial, const Watch& watch) {
       .name = watch.consumer,
       .deliver_subject = watch.subject,
       .filter_subject = names_.Subject(watch.bucket, watch.key.empty() ? ">" : watch.key),
-      .heartbeat = kHeartbeat,
+      .heartbeat = core::Nanos{pace_.watch_heartbeat.count()} * core::kMillisecond,
       .inactive_threshold = kInactiveThreshold};
   requests_->Send(
       {.subject = names_.Api(ConsumerCreateRequest(spec)), .data = ConsumerCreateBody(spec)},
-      kApiTimeout, [this, serial](const Reply& reply) { OnCreated(serial, reply); });
+      pace_.api_timeout, [this, serial](const Reply& reply) { OnCreated(serial, reply); });
 }
 
 void Watches::OnCreated(Serial serial, const Reply& reply) {
@@ -118,7 +125,8 @@ void Watches::OnCreated(Serial serial, const Reply& reply) {
 
 void Watches::RequestStream(Serial serial, const Watch& watch) {
   requests_->Send({.subject = names_.Api("STREAM.INFO." + names_.Stream(watch.bucket))},
-                  kApiTimeout, [this, serial](const Reply& reply) { OnStream(serial, reply); });
+                  pace_.api_timeout,
+                  [this, serial](const Reply& reply) { OnStream(serial, reply); });
 }
 
 void Watches::OnStream(Serial serial, const Reply& reply) {
@@ -153,7 +161,7 @@ void Watches::CheckSnapshotEnd(Serial serial, Watch& watch) {
 void Watches::RequestLast(Serial serial, const Watch& watch) {
   requests_->Send({.subject = names_.Api("STREAM.MSG.GET." + names_.Stream(watch.bucket)),
                    .data = MessageAtBody(watch.stream->last_seq)},
-                  kApiTimeout, [this, serial](const Reply& reply) { OnLast(serial, reply); });
+                  pace_.api_timeout, [this, serial](const Reply& reply) { OnLast(serial, reply); });
 }
 
 void Watches::OnLast(Serial serial, const Reply& reply) {
@@ -248,11 +256,11 @@ void Watches::OnSilence(Serial serial) {
   const std::lock_guard lock(mutex_);
   Watch* const watch = Find(serial);
   if (watch == nullptr) return;
-  const Timers::Clock::time_point due = watch->last_sign + kSilence;
+  const Timers::Clock::time_point due = watch->last_sign + Silence();
   if (Timers::Clock::now() < due) {
     ArmSilence(serial, due);
   } else {
-    Break(serial, fmt::format("no sign of life for {} ms", kSilence.count()));
+    Break(serial, fmt::format("no sign of life for {} ms", Silence().count()));
   }
 }
 
@@ -272,7 +280,7 @@ void Watches::Abandon(const Watch& watch) {
   requests_->Unsubscribe(watch.subject);
   requests_->Send({.subject = names_.Api(fmt::format("CONSUMER.DELETE.{}.{}",
                                                      names_.Stream(watch.bucket), watch.consumer))},
-                  kApiTimeout, [](const Reply&) {});
+                  pace_.api_timeout, [](const Reply&) {});
 }
 
 Watches::Watch* Watches::Find(Serial serial) {

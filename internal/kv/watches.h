@@ -24,6 +24,7 @@
 #include "internal/core/event.h"
 #include "internal/kv/buckets.h"
 #include "internal/kv/jetstream.h"
+#include "internal/kv/pace.h"
 #include "internal/kv/requests.h"
 #include "internal/kv/session.h"
 #include "internal/kv/timers.h"
@@ -38,7 +39,8 @@ class Watches {
     std::function<void()> on_missing_bucket;
   };
 
-  Watches(const Names& names, Timers* timers, Requests* requests, Callbacks callbacks);
+  Watches(const Names& names, const Pace& pace, Timers* timers, Requests* requests,
+          Callbacks callbacks);
 
   // The buckets are there, and watches deliver to `inbox`. Empty: the connection is lost, and so
   // are all watches.
@@ -90,7 +92,10 @@ class Watches {
   void OnLast(Serial serial, const Reply& reply);
   void OnSilence(Serial serial);
 
+  std::chrono::milliseconds Silence() const;
+
   const Names names_;
+  const Pace pace_;
   Timers* const timers_;
   Requests* const requests_;
   const Callbacks callbacks_;

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -200,6 +201,7 @@ struct Refusal {
   std::string server;  // configuration
   std::string user;    // of the URL
   std::vector<std::string> said;
+  friend void PrintTo(const Refusal& refusal, std::ostream* out) { *out << refusal.what; }
 };
 
 const char* Users() { return "w:open-sesame@"; }

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <vector>
 
 #include "test/integration/cluster.h"
@@ -123,7 +124,7 @@ TEST_F(ReportsTest, AWorkerMissingFromATruncatedListingIsNotTakenForDead) {
 }
 
 class DeletedKeyTest : public ReportsTest,
-                       public testing::WithParamInterface<std::pair<const char*, bool>> {};
+                       public testing::WithParamInterface<std::tuple<std::string, bool>> {};
 
 // Somebody deletes what a running group stands on, with a marker or without a trace; the group goes
 // on and can still share out.
@@ -131,7 +132,7 @@ TEST_P(DeletedKeyTest, TheGroupGoesOn) {
   const auto [bucket, traceless] = GetParam();
   Start({}, {"a", "b", "c"});
   for (const std::size_t worker : {0U, 1U, 2U}) {
-    const std::string key = bucket == std::string("election") ? "leader" : IdOf(worker);
+    const std::string key = bucket == "election" ? "leader" : IdOf(worker);
     const std::uint64_t at = LastSequence(bucket);
     if (traceless) {
       Purge(bucket, key);
@@ -139,7 +140,7 @@ TEST_P(DeletedKeyTest, TheGroupGoesOn) {
       Delete(bucket, key);
     }
     // Claims and assignments are written again only when there is cause to.
-    if (bucket == std::string("election") || bucket == std::string("heartbeat")) {
+    if (bucket == "election" || bucket == "heartbeat") {
       ASSERT_TRUE(WaitFor([&] { return LastSequence(bucket) > at + (traceless ? 0 : 1); }));
     }
     ASSERT_EQ(cluster_->AwaitSettled(), "");
@@ -149,15 +150,14 @@ TEST_P(DeletedKeyTest, TheGroupGoesOn) {
   EXPECT_EQ(cluster_->Finish(), "");
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Buckets, DeletedKeyTest,
-    testing::Values(std::pair("stableid", false), std::pair("stableid", true),
-                    std::pair("election", false), std::pair("election", true),
-                    std::pair("heartbeat", false), std::pair("heartbeat", true),
-                    std::pair("assignment", false), std::pair("assignment", true)),
-    [](const auto& test) {
-      return fmt::format("{}{}", test.param.first, test.param.second ? "Purged" : "Deleted");
-    });
+INSTANTIATE_TEST_SUITE_P(Buckets, DeletedKeyTest,
+                         testing::Combine(testing::Values("stableid", "election", "heartbeat",
+                                                          "assignment"),
+                                          testing::Bool()),
+                         [](const auto& test) {
+                           return std::get<0>(test.param) +
+                                  (std::get<1>(test.param) ? "Purged" : "Deleted");
+                         });
 
 // A claim is lost while its bearer's heartbeats go on: the id isn't free for that, and the bearer,
 // whose lease rests on its heartbeats alone, isn't disturbed.
@@ -186,7 +186,7 @@ TEST_F(ReportsTest, AClaimLostOrForgedWhileHeartbeatsGoOnFreesNoId) {
   EXPECT_EQ(cluster_->Finish(), "");
 }
 
-class WipedBucketTest : public ReportsTest, public testing::WithParamInterface<const char*> {};
+class WipedBucketTest : public ReportsTest, public testing::WithParamInterface<std::string> {};
 
 // A bucket is deleted under a running group, which makes it anew and goes on; nothing is owned
 // twice.
@@ -206,7 +206,7 @@ TEST_P(WipedBucketTest, TheGroupMakesItAnewAndGoesOn) {
 
 INSTANTIATE_TEST_SUITE_P(Buckets, WipedBucketTest,
                          testing::Values("stableid", "election", "heartbeat", "assignment"),
-                         [](const auto& test) { return std::string(test.param); });
+                         [](const auto& test) { return test.param; });
 
 // Who left in order isn't counted among the living until its lease is over: the others own all of
 // it before that.

@@ -4,8 +4,10 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <filesystem>
 #include <fstream>
 #include <optional>
+#include <regex>
 #include <set>
 #include <sstream>
 #include <string>
@@ -210,6 +212,38 @@ TEST(DocsTest, EveryBlockOfCodeInTheApiDocIsCompiledSomewhere) {
     }
   }
   EXPECT_EQ(blocks, regions.size()) << "a region that the doc doesn't show";
+}
+
+// Every test that docs/testing.md names exists, and so does every story.
+TEST(DocsTest, TestsThatAreNamedExist) {
+  std::set<std::string> exist;
+  const std::regex declared(R"(^TEST(?:_F|_P)?\((\w+), ?(\w+)\)|^TEST(?:_F|_P)?\((\w+),$)");
+  const std::filesystem::path root(PARTI_SOURCE_DIR);
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(root / "test")) {
+    if (entry.path().extension() == ".txt") exist.insert(entry.path().stem());
+    if (entry.path().extension() != ".cc") continue;
+    std::string suite;  // of a declaration that goes on in the next line
+    for (const std::string& line : Lines(std::filesystem::relative(entry.path(), root))) {
+      std::smatch match;
+      if (!suite.empty()) {
+        const std::size_t from = line.find_first_not_of(' ');
+        exist.insert(suite + "." + line.substr(from, line.find(')') - from));
+        suite.clear();
+      } else if (std::regex_search(line, match, declared)) {
+        if (match[3].matched) suite = match[3];
+        if (match[1].matched) exist.insert(match[1].str() + "." + match[2].str());
+      }
+    }
+  }
+  int named = 0;
+  const std::regex name("`(\\w+Test\\.\\w+|[0-9]{2}-[a-z-]+)`");
+  for (const std::string& line : Lines("docs/testing.md")) {
+    for (std::sregex_iterator it(line.begin(), line.end(), name), end; it != end; ++it) {
+      EXPECT_TRUE(exist.contains((*it)[1])) << (*it)[1] << " is no test";
+      ++named;
+    }
+  }
+  EXPECT_GT(named, 80);
 }
 
 }  // namespace
