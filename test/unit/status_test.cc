@@ -1,4 +1,4 @@
-// What `parti status` makes of buckets, right ones and wrong ones made by hand; and what orders do.
+// What `parti status` makes of buckets, right ones and wrong ones made by hand.
 #include "parti/cli/status_model.h"
 
 #include <fmt/format.h>
@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
-#include "parti/cli/control_orders.h"
 #include "parti/cli/status_text.h"
+#include "test/unit/status_group.h"
 
 namespace parti::cli {
 namespace {
@@ -23,92 +23,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-constexpr std::int64_t kLease = 12'000;
-constexpr LocalNanos kMs = 1'000'000;
-
-// A group as its records tell of it. Healthy unless something is done to it: worker-0 … lead and
-// share the partitions p-0 …, in turn, and nothing has happened for a minute.
-class Group {
- public:
-  explicit Group(int workers = 3, int partitions = 6) {
-    snapshot.now = 1'000'000 * kMs;
-    for (int i = 0; i < workers; ++i) Join(i);
-    for (int i = 0; i < partitions; ++i) {
-      if (workers > 0) Doc(i % workers).owned.push_back({fmt::format("p-{}", i), {4, 9}});
-    }
-    wire::Leader leader;
-    leader.epoch = 4;
-    leader.nonce = 44;
-    leader.holder = "worker-0";
-    leader.renewals = 100;
-    Put(&snapshot.leader, leader, 1'000);
-    wire::Report report;
-    report.epoch = 4;
-    report.nonce = 44;
-    report.leader = "worker-0";
-    report.state = "Idle";
-    report.version = 9;
-    report.cause = "worker-2 joined";
-    report.listed = true;
-    report.partitions = static_cast<std::uint64_t>(partitions);
-    report.control_settled = true;
-    Put(&snapshot.report, report, 90'000);
-  }
-
-  static std::string Id(int i) { return fmt::format("worker-{}", i); }
-  static std::uint64_t Nonce(int i) { return 100 + static_cast<std::uint64_t>(i); }
-
-  void Join(int i) {
-    wire::Claim claim;
-    claim.identity = fmt::format("host-{}", i);
-    claim.incarnation = 1;
-    claim.nonce = Nonce(i);
-    claim.lease_ms = kLease;
-    snapshot.claims[Id(i)] = {.revision = 1, .since = Ago(90'000), .record = claim};
-    wire::Heartbeat beat;
-    beat.incarnation = 1;
-    beat.nonce = Nonce(i);
-    beat.number = 30;
-    beat.lease_ms = kLease;
-    beat.applied_revision = 20 + static_cast<std::uint64_t>(i);
-    beat.applied_nonce = 44;
-    beat.highest_epoch = 4;
-    beat.state = "Stable";
-    snapshot.heartbeats[Id(i)] = {.revision = 500, .since = Ago(1'200), .record = beat};
-    wire::Doc doc;
-    doc.epoch = 4;
-    doc.nonce = 44;
-    doc.version = 9;
-    doc.life_incarnation = 1;
-    doc.life_nonce = Nonce(i);
-    doc.life_lease_ms = kLease;
-    snapshot.docs[Id(i)] = {.revision = beat.applied_revision, .since = Ago(90'000), .record = doc};
-  }
-
-  LocalNanos Ago(std::int64_t ms) const { return snapshot.now - ms * kMs; }
-  template <typename T>
-  void Put(std::optional<Seen<T>>* where, const T& record, std::int64_t age_ms) {
-    *where = Seen<T>{.revision = 7, .since = Ago(age_ms), .record = record};
-  }
-
-  wire::Claim& Claim(int i) { return *snapshot.claims[Id(i)].record; }
-  wire::Heartbeat& Beat(int i) { return *snapshot.heartbeats[Id(i)].record; }
-  wire::Doc& Doc(int i) { return *snapshot.docs[Id(i)].record; }
-  wire::Leader& Leader() { return *snapshot.leader->record; }
-  wire::Report& Report() { return *snapshot.report->record; }
-  void BeatWas(int i, std::int64_t ms) { snapshot.heartbeats[Id(i)].since = Ago(ms); }
-  void DocWas(int i, std::int64_t ms) { snapshot.docs[Id(i)].since = Ago(ms); }
-  void ReportWas(std::int64_t ms) { snapshot.report->since = Ago(ms); }
-  // The assignment was written anew, and the worker hasn't applied that.
-  void Behind(int i) { snapshot.docs[Id(i)].revision += 100; }
-  void Order(const wire::Control& control) { Put(&snapshot.control, control, 90'000); }
-
-  GroupStatus Judge() const { return JudgeGroup(snapshot, options); }
-
-  GroupSnapshot snapshot;
-  JudgeOptions options{.prefix = "orders", .server = "nats:4222", .list_partitions = true};
-};
 
 std::vector<std::string> Codes(const GroupStatus& status) {
   std::vector<std::string> codes;
@@ -583,129 +497,6 @@ TEST(StatusTest, AgesAloneAreNoChange) {
   EXPECT_EQ(StatusSignature(group.Judge()), before);
   group.snapshot.now += 12'000 * kMs;
   EXPECT_NE(StatusSignature(group.Judge()), before);
-}
-
-// ---- orders
-
-absl::StatusOr<bool> Apply(const Order& order, const Group& group, wire::Control* control) {
-  return ApplyOrder(order, group.Judge(), control);
-}
-
-TEST(OrdersTest, DrainingIsRecordedOnceAndTakenBack) {
-  const Group group;
-  wire::Control control;
-  EXPECT_TRUE(Apply({OrderKind::kDrain, "worker-2"}, group, &control).value());
-  EXPECT_TRUE(Apply({OrderKind::kDrain, "worker-1"}, group, &control).value());
-  EXPECT_THAT(control.drained, ElementsAre("worker-1", "worker-2"));
-  EXPECT_FALSE(Apply({OrderKind::kDrain, "worker-1"}, group, &control).value());
-  EXPECT_TRUE(Apply({OrderKind::kUndrain, "worker-1"}, group, &control).value());
-  EXPECT_FALSE(Apply({OrderKind::kUndrain, "worker-1"}, group, &control).value());
-  EXPECT_THAT(control.drained, ElementsAre("worker-2"));
-}
-
-TEST(OrdersTest, AnUnknownWorkerIsRefusedWithTheNearestName) {
-  const Group group;
-  wire::Control control;
-  const auto wrong = Apply({OrderKind::kDrain, "wroker-1"}, group, &control);
-  ASSERT_FALSE(wrong.ok());
-  EXPECT_THAT(std::string(wrong.status().message()),
-              AllOf(HasSubstr("no worker wroker-1"), HasSubstr("Did you mean worker-1?"),
-                    HasSubstr("worker-0, worker-1 and worker-2"), HasSubstr("--force")));
-  EXPECT_EQ(control, wire::Control{});
-  EXPECT_TRUE(
-      Apply({.kind = OrderKind::kDrain, .worker = "wroker-1", .force = true}, group, &control)
-          .value());
-}
-
-TEST(OrdersTest, TheLastWorkerIsNotDrainedUnasked) {
-  Group group(2);
-  wire::Control control;
-  EXPECT_TRUE(Apply({OrderKind::kDrain, "worker-0"}, group, &control).value());
-  const auto last = Apply({OrderKind::kDrain, "worker-1"}, group, &control);
-  ASSERT_FALSE(last.ok());
-  EXPECT_THAT(std::string(last.status().message()), HasSubstr("last worker"));
-  EXPECT_TRUE(
-      Apply({.kind = OrderKind::kDrain, .worker = "worker-1", .force = true}, group, &control)
-          .value());
-  // A dead one doesn't count as another.
-  Group dead(2);
-  dead.BeatWas(0, 20'000);
-  wire::Control none;
-  EXPECT_FALSE(Apply({OrderKind::kDrain, "worker-1"}, dead, &none).ok());
-}
-
-TEST(OrdersTest, PinsNameWhatThereIs) {
-  Group group;
-  wire::Control control;
-  control.drained = {"worker-1"};
-  EXPECT_THAT(
-      std::string(Apply({OrderKind::kPin, "worker-0", "p-77"}, group, &control).status().message()),
-      AllOf(HasSubstr("no partition p-77"), HasSubstr("Did you mean")));
-  EXPECT_THAT(
-      std::string(Apply({OrderKind::kPin, "worker-9", "p-1"}, group, &control).status().message()),
-      HasSubstr("no worker worker-9"));
-  EXPECT_THAT(
-      std::string(Apply({OrderKind::kPin, "worker-1", "p-1"}, group, &control).status().message()),
-      HasSubstr("worker-1 is drained"));
-  group.Beat(2).capacity = 0;
-  EXPECT_THAT(
-      std::string(Apply({OrderKind::kPin, "worker-2", "p-1"}, group, &control).status().message()),
-      HasSubstr("capacity 0"));
-  EXPECT_TRUE(Apply({OrderKind::kPin, "worker-0", "p-1"}, group, &control).value());
-  EXPECT_FALSE(Apply({OrderKind::kPin, "worker-0", "p-1"}, group, &control).value());
-  group.Beat(2).capacity = 1;
-  EXPECT_TRUE(Apply({OrderKind::kPin, "worker-2", "p-1"}, group, &control).value());
-  EXPECT_THAT(control.pins, ElementsAre(wire::Pin{"p-1", "worker-2"}));
-  EXPECT_FALSE(Apply({OrderKind::kUnpin, "", "p-2"}, group, &control).value());
-  EXPECT_TRUE(Apply({OrderKind::kUnpin, "", "p-1"}, group, &control).value());
-  EXPECT_THAT(control.pins, IsEmpty());
-}
-
-// Progress of an order in revision 7 of the control key.
-Progress Ask(const Order& order, const Group& group) {
-  return CheckProgress(order, 7, group.snapshot, group.Judge());
-}
-
-TEST(OrdersTest, NothingIsConfirmedBeforeTheLeaderHasReadItAndItIsSo) {
-  Group group;
-  const Order order{OrderKind::kDrain, "worker-1"};
-  group.Report().control_revision = 6;
-  EXPECT_FALSE(Ask(order, group).confirmed);
-  EXPECT_THAT(Ask(order, group).text, HasSubstr("has not read it yet"));
-  group.Report().control_revision = 7;
-  EXPECT_FALSE(Ask(order, group).confirmed) << "the leader says so, but the assignment doesn't";
-  EXPECT_THAT(Ask(order, group).text, HasSubstr("still holds 2 partitions"));
-  group.Doc(1).owned.clear();
-  group.Behind(1);
-  EXPECT_FALSE(Ask(order, group).confirmed) << "not applied";
-  group.Beat(1).applied_revision += 100;
-  EXPECT_TRUE(Ask(order, group).confirmed) << Ask(order, group).text;
-  group.Report().control_settled = false;
-  EXPECT_FALSE(Ask(order, group).confirmed);
-  group.Report().control_settled = true;
-  group.Leader().released = true;
-  EXPECT_FALSE(Ask(order, group).confirmed);
-  EXPECT_THAT(Ask(order, group).text, HasSubstr("no leader"));
-}
-
-TEST(OrdersTest, AReportOfAnEarlierTermConfirmsNothing) {
-  Group group;
-  group.Report().control_revision = 7;
-  EXPECT_TRUE(Ask({OrderKind::kPause}, group).confirmed);
-  group.Leader().epoch = 5;
-  EXPECT_FALSE(Ask({OrderKind::kPause}, group).confirmed);
-}
-
-TEST(OrdersTest, APinIsConfirmedWhereThePartitionIs) {
-  Group group;
-  group.Report().control_revision = 7;
-  EXPECT_TRUE(Ask({OrderKind::kPin, "worker-1", "p-1"}, group).confirmed);
-  EXPECT_FALSE(Ask({OrderKind::kPin, "worker-2", "p-1"}, group).confirmed);
-  group.Report().problems = {"p-1 is pinned to worker-2, who gave it back"};
-  const Progress refused = Ask({OrderKind::kPin, "worker-2", "p-1"}, group);
-  EXPECT_TRUE(refused.refused);
-  EXPECT_THAT(refused.text, HasSubstr("gave it back"));
-  EXPECT_FALSE(Ask({OrderKind::kPin, "worker-2", "p-2"}, group).refused) << "another's problem";
 }
 
 }  // namespace

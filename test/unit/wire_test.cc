@@ -12,107 +12,12 @@
 #include "internal/wire/limits.h"
 #include "internal/wire/pack.h"
 #include "internal/wire/records.h"
+#include "test/unit/wire_records.h"
 
 namespace parti::wire {
 namespace {
 
 using ::testing::HasSubstr;
-
-Claim SomeClaim() {
-  return {
-      .identity = "host-a:77",
-      .incarnation = 7,
-      .nonce = 0xfedcba9876543210,
-      .lease_ms = 3000,
-      .process = {
-          .boot_id = "6f2d1c3e", .pid_namespace = 4026531836, .pid = 77, .start_ticks = 123456}};
-}
-
-Leader SomeLeader() {
-  return {.epoch = 3,
-          .nonce = 0x0123456789abcdef,
-          .holder = "worker-0",
-          .renewals = 12,
-          .released = false,
-          .mode = Mode::kExclusive,
-          .assignment_stream = 0x17d0000000000001,
-          .heartbeat_stream = 0,
-          .holder_nonce = 0xff,
-          .holder_beat = 41};
-}
-
-Heartbeat SomeHeartbeat() {
-  Heartbeat heartbeat;
-  heartbeat.incarnation = 7;
-  heartbeat.nonce = 0xff;
-  heartbeat.number = 42;
-  heartbeat.lease_ms = 3000;
-  heartbeat.applied_revision = 19;
-  heartbeat.applied_nonce = 0xabc;
-  heartbeat.highest_epoch = 3;
-  heartbeat.capacity = 2;
-  heartbeat.state = "Stable";
-  return heartbeat;
-}
-
-Heartbeat FullHeartbeat() {
-  Heartbeat heartbeat = SomeHeartbeat();
-  heartbeat.labels = {{"rack", "r1"}, {"zone", "z\"1\""}};
-  heartbeat.refused = {{.partition = "p-1", .token = {3, 8}, .reason = "no room\n"}};
-  return heartbeat;
-}
-
-Heartbeat Tombstone() {
-  Heartbeat heartbeat;
-  heartbeat.kind = HeartbeatKind::kEvicted;
-  heartbeat.lease_ms = 3000;
-  heartbeat.replaced_revision = 17;
-  heartbeat.evicting_epoch = 4;
-  return heartbeat;
-}
-
-Doc SomeDoc() {
-  return {.epoch = 3,
-          .nonce = 0xabc,
-          .version = 9,
-          .life_incarnation = 7,
-          .life_nonce = 0xff,
-          .life_lease_ms = 3000,
-          .owned = {{"p-1", {3, 9}}, {"p-2", {2, 5}}, {"p-3", {3, 9}}},
-          .releasing = {"p-0", "p-9"}};
-}
-
-Doc LargeDoc(int partitions) {
-  Doc doc = SomeDoc();
-  doc.owned.clear();
-  doc.releasing = {"z"};
-  for (int i = 0; i < partitions; ++i) {
-    doc.owned.push_back({fmt::format("p-{:07}", i), {3, static_cast<std::uint64_t>(1 + i % 5)}});
-  }
-  return doc;
-}
-
-Control SomeControl() {
-  return {.paused = true,
-          .drained = {"worker-1", "worker-4"},
-          .pins = {{"p-1", "worker-0"}, {"p-7", "worker-0"}}};
-}
-
-Report SomeReport() {
-  return {.epoch = 3,
-          .nonce = 0xabc,
-          .leader = "worker-0",
-          .state = "Idle",
-          .version = 9,
-          .cause = "1 joined",
-          .listed = true,
-          .partitions = 24,
-          .unassigned = 2,
-          .sample = {"p-3", "p-5"},
-          .control_revision = 77,
-          .control_settled = false,
-          .problems = {"p-7 is pinned to worker-0, which is drained"}};
-}
 
 std::string Replaced(std::string text, const std::string& from, const std::string& to) {
   const std::size_t at = text.find(from);
@@ -627,12 +532,6 @@ TEST(WireVersions, TheLeaseIsToldWhateverTheVersion) {
   EXPECT_EQ(LeaseOfUnreadable("garbage"), 0);
 }
 
-std::string Compressed(const std::string& plain) {
-  std::string frame(ZSTD_compressBound(plain.size()), '\0');
-  frame.resize(ZSTD_compress(frame.data(), frame.size(), plain.data(), plain.size(), 3));
-  return frame;
-}
-
 TEST(WireCompression, SmallFramesAreReadToo) {
   EXPECT_EQ(DecodeClaim(Compressed(Encode(SomeClaim()))).value(), SomeClaim());
 }
@@ -683,55 +582,6 @@ TEST(WireCompression, WhatDoesNotShrinkStaysPlain) {
   for (char& c : noise) c = static_cast<char>(random());
   EXPECT_EQ(Pack(noise), noise);
 }
-
-// Decoding damaged records never crashes, and what it accepts is a record: it encodes to bytes that
-// decode to the same.
-template <typename Record, typename Decode>
-void MutateAndDecode(const Record& record, const Decode& decode, std::uint64_t seed) {
-  const std::vector<std::string> originals = {Encode(record), Compressed(Encode(record))};
-  const std::string_view spice = "{}[]\",:0123456789-+.eE\\untfalsv \x80\xff";
-  std::mt19937_64 random(seed);
-  int accepted = 0;
-  for (int round = 0; round < 20'000; ++round) {
-    std::string bytes = originals[random() % 8 == 0 ? 1 : 0];
-    for (std::uint64_t change = 1 + random() % 4; change > 0 && !bytes.empty(); --change) {
-      const std::size_t at = random() % bytes.size();
-      const char c = spice[random() % spice.size()];
-      switch (random() % 5) {
-        case 0:
-          bytes[at] = c;
-          break;
-        case 1:
-          bytes[at] = static_cast<char>(random());
-          break;
-        case 2:
-          bytes.erase(at, 1 + random() % 8);
-          break;
-        case 3:
-          bytes.insert(at, 1, c);
-          break;
-        default:
-          bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 30));
-          break;
-      }
-    }
-    const absl::StatusOr<Record> decoded = decode(bytes, BuildVersion());
-    if (!decoded.ok()) continue;
-    ++accepted;
-    const absl::StatusOr<Record> again = decode(Encode(*decoded), BuildVersion());
-    ASSERT_TRUE(again.ok()) << again.status() << "\nof " << bytes;
-    ASSERT_EQ(*again, *decoded) << bytes;
-  }
-  EXPECT_GT(accepted, 0);
-}
-
-TEST(WireFuzz, Claim) { MutateAndDecode(SomeClaim(), DecodeClaim, 1); }
-TEST(WireFuzz, Leader) { MutateAndDecode(SomeLeader(), DecodeLeader, 2); }
-TEST(WireFuzz, Heartbeat) { MutateAndDecode(FullHeartbeat(), DecodeHeartbeat, 3); }
-TEST(WireFuzz, Tombstone) { MutateAndDecode(Tombstone(), DecodeHeartbeat, 4); }
-TEST(WireFuzz, Control) { MutateAndDecode(SomeControl(), DecodeControl, 6); }
-TEST(WireFuzz, Report) { MutateAndDecode(SomeReport(), DecodeReport, 7); }
-TEST(WireFuzz, Doc) { MutateAndDecode(SomeDoc(), DecodeDoc, 5); }
 
 TEST(WireNames, AreTheBucketsSuffixes) {
   EXPECT_EQ(BucketName(Bucket::kStableId), "stableid");

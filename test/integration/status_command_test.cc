@@ -26,7 +26,7 @@ constexpr int kHealthy = 0;
 constexpr int kUnhealthy = 1;
 constexpr int kUnknown = 2;
 
-class StatusTest : public ::testing::Test {
+class StatusCommandTest : public ::testing::Test {
  protected:
   struct Ran {
     int exit = -1;
@@ -79,7 +79,7 @@ class StatusTest : public ::testing::Test {
   std::string prefix_ = cluster_.prefix();
 };
 
-TEST_F(StatusTest, OfAGroupThatIsWellTellsLeaderWorkersAndPartitions) {
+TEST_F(StatusCommandTest, OfAGroupThatIsWellTellsLeaderWorkersAndPartitions) {
   const auto a = cluster_.Start("a", {"labels=zone=north"});
   const auto b = cluster_.Start("b");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
@@ -112,7 +112,7 @@ TEST_F(StatusTest, OfAGroupThatIsWellTellsLeaderWorkersAndPartitions) {
   EXPECT_EQ(cluster_.Finish(), "");
 }
 
-TEST_F(StatusTest, OnlyReads) {
+TEST_F(StatusCommandTest, OnlyReads) {
   cluster_.Start("a");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
   Run({"status"});
@@ -127,7 +127,7 @@ TEST_F(StatusTest, OnlyReads) {
   EXPECT_EQ(cluster_.Finish(), "");
 }
 
-TEST_F(StatusTest, OfAGroupWithoutWorkersOrServerIsNotHealthyOrUnknown) {
+TEST_F(StatusCommandTest, OfAGroupWithoutWorkersOrServerIsNotHealthyOrUnknown) {
   const auto a = cluster_.Start("a");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
   cluster_.group().Terminate(a);
@@ -143,7 +143,7 @@ TEST_F(StatusTest, OfAGroupWithoutWorkersOrServerIsNotHealthyOrUnknown) {
   EXPECT_THAT(gone.output, AllOf(StartsWith("can't tell"), HasSubstr("127.0.0.1")));
 }
 
-TEST_F(StatusTest, OfAFrozenWorkerIsUnhealthyUntilOthersOwnItsPartitions) {
+TEST_F(StatusCommandTest, OfAFrozenWorkerIsUnhealthyUntilOthersOwnItsPartitions) {
   // Nobody evicts it soon.
   const auto a = cluster_.Start("a");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
@@ -160,7 +160,7 @@ TEST_F(StatusTest, OfAFrozenWorkerIsUnhealthyUntilOthersOwnItsPartitions) {
   EXPECT_EQ(cluster_.Finish(), "");
 }
 
-TEST_F(StatusTest, WatchTellsEachChangeUntilCtrlC) {
+TEST_F(StatusCommandTest, WatchTellsEachChangeUntilCtrlC) {
   cluster_.Start("a");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
   const auto watch = Begin({"status", "--watch", "--json"});
@@ -187,7 +187,7 @@ TEST_F(StatusTest, WatchTellsEachChangeUntilCtrlC) {
 
 // ---- orders
 
-TEST_F(StatusTest, ADrainedWorkerOwnsNothingWhenTheCommandReturnsAlsoAfterAFailover) {
+TEST_F(StatusCommandTest, ADrainedWorkerOwnsNothingWhenTheCommandReturnsAlsoAfterAFailover) {
   const auto a = cluster_.Start("a");
   const auto b = cluster_.Start("b");
   const auto c = cluster_.Start("c");
@@ -216,7 +216,7 @@ TEST_F(StatusTest, ADrainedWorkerOwnsNothingWhenTheCommandReturnsAlsoAfterAFailo
   static_cast<void>(c);
 }
 
-TEST_F(StatusTest, APausedGroupGivesNewWorkersNothingButTakesOverFromTheDead) {
+TEST_F(StatusCommandTest, APausedGroupGivesNewWorkersNothingButTakesOverFromTheDead) {
   const auto a = cluster_.Start("a");
   const auto b = cluster_.Start("b");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
@@ -244,7 +244,7 @@ TEST_F(StatusTest, APausedGroupGivesNewWorkersNothingButTakesOverFromTheDead) {
   EXPECT_EQ(cluster_.Finish(), "");
 }
 
-TEST_F(StatusTest, APinnedPartitionGoesToItsWorkerAndComesBackWithIt) {
+TEST_F(StatusCommandTest, APinnedPartitionGoesToItsWorkerAndComesBackWithIt) {
   cluster_.Start("a");
   const auto b = cluster_.Start("b");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
@@ -271,7 +271,7 @@ TEST_F(StatusTest, APinnedPartitionGoesToItsWorkerAndComesBackWithIt) {
   EXPECT_EQ(cluster_.Finish(), "");
 }
 
-TEST_F(StatusTest, AnOrderThatNobodyCarriesOutStandsAndSaysSo) {
+TEST_F(StatusCommandTest, AnOrderThatNobodyCarriesOutStandsAndSaysSo) {
   const auto a = cluster_.Start("a");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
   const std::string id = IdOf(a);
@@ -293,7 +293,7 @@ TEST_F(StatusTest, AnOrderThatNobodyCarriesOutStandsAndSaysSo) {
   static_cast<void>(c);
 }
 
-TEST_F(StatusTest, MistakesInOrdersAreNamedWithWhatThereIs) {
+TEST_F(StatusCommandTest, MistakesInOrdersAreNamedWithWhatThereIs) {
   const auto a = cluster_.Start("a");
   ASSERT_EQ(cluster_.AwaitSettled(), "");
   const std::string id = IdOf(a);
