@@ -53,7 +53,8 @@ std::string SummaryTable(const DemoSummary& summary) {
                   verdict.overlaps.size(), summary.unowned);
   text += fmt::format("token regressions {}, epoch regressions {}\n",
                       verdict.token_regressions.size(), verdict.epoch_regressions.size());
-  if (!verdict.Exclusive() || !verdict.anomalies.empty() || !verdict.broken_lines.empty()) {
+  if (!verdict.Exclusive() || !verdict.after_lease.empty() || !verdict.anomalies.empty() ||
+      !verdict.broken_lines.empty()) {
     text += verdict.Describe();
   }
   if (!summary.failure.empty()) text += fmt::format("\nfailed: {}\n", summary.failure);
@@ -72,6 +73,7 @@ std::string SummaryJson(const DemoSummary& summary) {
   json["token_regressions"] = summary.verdict.token_regressions.size();
   json["epoch_regressions"] = summary.verdict.epoch_regressions.size();
   json["id_conflicts"] = summary.verdict.id_conflicts.size();
+  json["after_lease"] = summary.verdict.after_lease.size();
   json["anomalies"] = summary.verdict.anomalies.size();
   json["broken_lines"] = summary.verdict.broken_lines.size();
   json["steps"] = nlohmann::ordered_json::array();

@@ -15,7 +15,7 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::pair<std::string_view, EventKind>, 8> kKinds{{
+constexpr std::array<std::pair<std::string_view, EventKind>, 9> kKinds{{
     {"started", EventKind::kStarted},
     {"state", EventKind::kState},
     {"leader", EventKind::kLeader},
@@ -24,6 +24,7 @@ constexpr std::array<std::pair<std::string_view, EventKind>, 8> kKinds{{
     {"lost", EventKind::kLost},
     {"lease", EventKind::kLease},
     {"stopped", EventKind::kStopped},
+    {"gone", EventKind::kGone},
 }};
 
 std::optional<EventKind> KindOf(std::string_view name) {
@@ -98,9 +99,11 @@ absl::StatusOr<EventLine> ParseEventLine(std::string_view line) {
   EventLine event;
   event.kind = kind.value_or(EventKind::kStarted);
   event.t = fields.Nanos("t");
+  if (json.contains("worker") || event.kind == EventKind::kStarted) {
+    event.worker = fields.Text("worker");
+  }
   switch (event.kind) {
     case EventKind::kStarted:
-      event.worker = fields.Text("worker");
       event.incarnation = fields.Unsigned("incarnation");
       break;
     case EventKind::kState:
@@ -123,6 +126,7 @@ absl::StatusOr<EventLine> ParseEventLine(std::string_view line) {
       event.until = fields.Nanos("until");
       break;
     case EventKind::kStopped:
+    case EventKind::kGone:
       break;
   }
   if (!fields.error().empty()) return absl::InvalidArgumentError(fields.error());

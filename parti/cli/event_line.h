@@ -1,5 +1,8 @@
 // One line of a worker's event log, as `parti worker --events` writes it. Reading it back is kept
 // apart from the writer and from core, so that a fault of theirs can't hide itself.
+//
+// One kind of line no worker writes: {"t":…,"event":"gone"} is appended by whoever saw the process
+// end (reaped it), which ends its claims at `t`.
 #ifndef PARTI_CLI_EVENT_LINE_H_
 #define PARTI_CLI_EVENT_LINE_H_
 
@@ -12,7 +15,17 @@
 
 namespace parti::cli {
 
-enum class EventKind { kStarted, kState, kLeader, kAcquired, kReleased, kLost, kLease, kStopped };
+enum class EventKind {
+  kStarted,
+  kState,
+  kLeader,
+  kAcquired,
+  kReleased,
+  kLost,
+  kLease,
+  kStopped,
+  kGone
+};
 
 struct Token {
   std::uint64_t epoch = 0;
@@ -24,7 +37,7 @@ struct Token {
 struct EventLine {
   EventKind kind{};
   std::int64_t t = 0;  // CLOCK_BOOTTIME, ns
-  std::string worker;
+  std::string worker;  // of any kind, where the line bears it
   std::uint64_t incarnation = 0;
   Token token;             // acquired: of the grant; leader: the epoch
   std::string partition;   // acquired, released, lost

@@ -6,6 +6,7 @@
 
 #include "parti/cli/control_command.h"
 #include "parti/cli/demo.h"
+#include "parti/cli/history_command.h"
 #include "parti/cli/status_command.h"
 #include "parti/cli/worker_command.h"
 
@@ -52,6 +53,7 @@ int main(int argc, char** argv) {
   parti::cli::AddDemoCommand(app, &action);
   parti::cli::AddStatusCommand(app, &action);
   parti::cli::AddControlCommands(app, &action);
+  parti::cli::AddHistoryCommand(app, &action);
   if (const int status = Parse(app, argc, argv); status != 0) return status < 0 ? 0 : status;
   return action();
 }

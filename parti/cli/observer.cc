@@ -27,7 +27,7 @@ bool Intersect(std::int64_t from, std::int64_t to, std::int64_t other_from, std:
 
 bool Verdict::Exclusive() const {
   return overlaps.empty() && token_regressions.empty() && epoch_regressions.empty() &&
-         id_conflicts.empty();
+         id_conflicts.empty() && incarnation_regressions.empty();
 }
 
 std::string Verdict::Describe(std::size_t limit) const {
@@ -58,6 +58,8 @@ std::string Verdict::Describe(std::size_t limit) const {
   add("epoch regressions", epoch_regressions);
   add("version regressions", version_regressions);
   add("id conflicts", id_conflicts);
+  add("incarnation regressions", incarnation_regressions);
+  add("after a lease", after_lease);
   add("anomalies", anomalies);
   add("broken lines", broken_lines);
   return text;
@@ -80,31 +82,39 @@ void Observer::AddLine(std::size_t process, std::string_view line) {
         fmt::format("{} line {}: {}", p.name, p.lines, std::string(event.status().message())));
     return;
   }
-  if (event->t < p.last_event) Anomaly(process, event->t, "time ran backwards");
-  p.last_event = std::max(p.last_event, event->t);
-  if (p.lives.empty() && event->kind != EventKind::kStarted && event->kind != EventKind::kState &&
-      event->kind != EventKind::kStopped) {
-    Anomaly(process, event->t, "an event before the first life");
+  AddEvent(process, *event);
+}
+
+void Observer::AddEvent(std::size_t process, const EventLine& event) {
+  Process& p = processes_[process];
+  if (event.kind == EventKind::kGone) return ProcessGone(process, event.t);
+  if (event.t < p.last_event) Anomaly(process, event.t, "time ran backwards");
+  p.last_event = std::max(p.last_event, event.t);
+  if (p.lives.empty() && event.kind != EventKind::kStarted && event.kind != EventKind::kState &&
+      event.kind != EventKind::kStopped) {
+    Anomaly(process, event.t, "an event before the first life");
     return;
   }
-  switch (event->kind) {
+  switch (event.kind) {
     case EventKind::kStarted:
-      return OnStarted(process, *event);
+      return OnStarted(process, event);
     case EventKind::kState:
-      p.state = event->state;
-      if (!p.lives.empty()) MayBeLeaving(p, event->t);
+      p.state = event.state;
+      if (!p.lives.empty()) MayBeLeaving(p, event.t);
       return;
     case EventKind::kLeader:
-      return OnLeader(process, *event);
+      return OnLeader(process, event);
     case EventKind::kAcquired:
-      return OnAcquired(process, *event);
+      return OnAcquired(process, event);
     case EventKind::kReleased:
     case EventKind::kLost:
-      return OnEnded(process, *event);
+      return OnEnded(process, event);
     case EventKind::kLease:
-      return OnLease(process, *event);
+      return OnLease(process, event);
     case EventKind::kStopped:
-      return OnStopped(process, *event);
+      return OnStopped(process, event);
+    case EventKind::kGone:
+      return;
   }
 }
 
@@ -112,7 +122,7 @@ void Observer::OnStarted(std::size_t index, const EventLine& event) {
   Process& process = processes_[index];
   if (!process.lives.empty()) {
     const Life& before = process.lives.back();
-    if (!before.open.empty() && before.until.value_or(0) > event.t) {
+    if (!before.open.empty() && std::min(before.until.value_or(0), before.gone) > event.t) {
       Anomaly(index, event.t, "a new life began while the one before held claims under its lease");
     }
   }
@@ -136,9 +146,11 @@ void Observer::OnAcquired(std::size_t index, const EventLine& event) {
   grants_of_[event.partition].push_back(
       {.t = event.t, .token = event.token, .process = index, .life = life_index});
   if (!life.until.has_value() || *life.until <= event.t) {
-    Anomaly(index, event.t, fmt::format("acquired {} without a running lease", event.partition));
+    AfterLease(index, event.t, fmt::format("acquired {} without a running lease", event.partition));
   }
-  if (!known_.contains(event.partition)) {
+  if (any_partition_) {
+    if (known_.insert(event.partition).second) partitions_.push_back(event.partition);
+  } else if (!known_.contains(event.partition)) {
     Anomaly(index, event.t, fmt::format("acquired {}, which is no partition", event.partition));
   }
   const auto open = life.open.find(event.partition);
@@ -177,9 +189,9 @@ void Observer::MayBeLeaving(Process& process, std::int64_t t) {
 void Observer::OnLease(std::size_t index, const EventLine& event) {
   Life& life = processes_[index].lives.back();
   if (life.until.has_value() && *life.until < event.t && event.until > *life.until) {
-    Anomaly(index, event.t,
-            fmt::format("a lease that had run out {:.3f} ms ago was extended",
-                        Seconds(event.t - *life.until) * 1e3));
+    AfterLease(index, event.t,
+               fmt::format("a lease that had run out {:.3f} ms ago was extended",
+                           Seconds(event.t - *life.until) * 1e3));
   }
   life.until = std::max(life.until.value_or(0), event.until);
 }
@@ -197,24 +209,25 @@ void Observer::OnStopped(std::size_t index, const EventLine& event) {
 }
 
 void Observer::ProcessGone(std::size_t process, std::int64_t t) {
-  processes_[process].gone = std::min(processes_[process].gone, t);
+  for (Life& life : processes_[process].lives) life.gone = std::min(life.gone, t);
   processes_[process].leader = false;
 }
 
 std::int64_t Observer::EndOf(const Claim& claim) const {
-  const Process& process = processes_[claim.process];
-  const std::int64_t until = process.lives[claim.life].until.value_or(claim.from);
-  return std::max(claim.from, std::min({claim.ended, until, process.gone}));
+  const Life& life = processes_[claim.process].lives[claim.life];
+  const std::int64_t until = life.until.value_or(claim.from);
+  return std::max(claim.from, std::min({claim.ended, until, life.gone}));
 }
 
-std::int64_t Observer::EndOf(const Process& process, const Life& life) const {
+std::int64_t Observer::EndOf(const Life& life) {
   return std::max(life.started, std::min({life.stopped, life.leaving,
-                                          life.until.value_or(life.started), process.gone}));
+                                          life.until.value_or(life.started), life.gone}));
 }
 
 Verdict Observer::Judge(std::int64_t at) const {
   Verdict verdict;
   verdict.anomalies = anomalies_;
+  verdict.after_lease = after_lease_;
   verdict.broken_lines = broken_lines_;
   for (const auto& [partition, claims] : claims_of_) JudgeClaims(claims, at, &verdict);
   for (const Holder& holder : HoldersAt(at)) {
@@ -343,8 +356,7 @@ void Observer::JudgeIds(Verdict* verdict) const {
   std::map<std::string, std::vector<Span>> spans_of;
   for (std::size_t index = 0; index < processes_.size(); ++index) {
     for (const Life& life : processes_[index].lives) {
-      spans_of[life.worker].push_back(
-          {life.started, EndOf(processes_[index], life), life.incarnation, index});
+      spans_of[life.worker].push_back({life.started, EndOf(life), life.incarnation, index});
     }
   }
   for (auto& [worker, spans] : spans_of) {
@@ -354,15 +366,24 @@ void Observer::JudgeIds(Verdict* verdict) const {
       const Span& before = spans[i - 1];
       const Span& span = spans[i];
       if (span.incarnation <= before.incarnation) {
-        verdict->id_conflicts.push_back(fmt::format(
-            "{}: incarnation {} of {} after {} of {}", worker, span.incarnation,
-            processes_[span.process].name, before.incarnation, processes_[before.process].name));
+        verdict->incarnation_regressions.push_back(
+            fmt::format("{}: incarnation {} of {} at {:.6f} s after {} of {}", worker,
+                        span.incarnation, processes_[span.process].name, Seconds(span.from),
+                        before.incarnation, processes_[before.process].name));
       }
+    }
+    // Each against the one before it that lasts longest: a short life between two hides nothing.
+    std::size_t longest = 0;
+    for (std::size_t i = 1; i < spans.size(); ++i) {
+      const Span& before = spans[longest];
+      const Span& span = spans[i];
       if (span.process != before.process && span.from < before.to) {
-        verdict->id_conflicts.push_back(fmt::format("{} was borne by {} and {} at once", worker,
-                                                    processes_[before.process].name,
-                                                    processes_[span.process].name));
+        verdict->id_conflicts.push_back(fmt::format(
+            "{} was borne by {} and {} at once, for {:.3f} ms from {:.6f} s", worker,
+            processes_[before.process].name, processes_[span.process].name,
+            Seconds(std::min(span.to, before.to) - span.from) * 1e3, Seconds(span.from)));
       }
+      if (span.to >= before.to) longest = i;
     }
   }
 }
@@ -406,8 +427,15 @@ ProcessView Observer::View(std::size_t process) const {
 }
 
 void Observer::Anomaly(std::size_t process, std::int64_t t, std::string_view what) {
-  anomalies_.push_back(
-      fmt::format("{} at {:.6f} s: {}", processes_[process].name, Seconds(t), what));
+  anomalies_.push_back(At(process, t, what));
+}
+
+void Observer::AfterLease(std::size_t process, std::int64_t t, std::string_view what) {
+  after_lease_.push_back(At(process, t, what));
+}
+
+std::string Observer::At(std::size_t process, std::int64_t t, std::string_view what) const {
+  return fmt::format("{} at {:.6f} s: {}", processes_[process].name, Seconds(t), what);
 }
 
 }  // namespace parti::cli

@@ -54,11 +54,15 @@ struct Verdict {
   // A version that a later epoch granted under, below one that an earlier epoch had reached: a new
   // leader goes on above the highest version that it finds.
   std::vector<std::string> version_regressions;
-  // A worker id held by two processes at once, or whose incarnation didn't rise. Only where the
-  // server lost its buckets may a correct worker take an id while another's lease on it runs.
+  // A worker id held by two processes at once. Only where the server lost its buckets may a correct
+  // worker take an id while another's lease on it runs.
   std::vector<std::string> id_conflicts;
-  // What a correct worker doesn't write: a lease revived after it ran out, a claim after the end of
-  // its lease, a release of what wasn't held, time running backwards.
+  // A later life of a worker id whose incarnation isn't greater.
+  std::vector<std::string> incarnation_regressions;
+  // A claim without a running lease, or a lease that was extended after it had run out.
+  std::vector<std::string> after_lease;
+  // What else a correct worker doesn't write: a release of what wasn't held, a new life while the
+  // one before holds claims, time running backwards.
   std::vector<std::string> anomalies;
   // Lines that couldn't be read, each with its process and number.
   std::vector<std::string> broken_lines;
@@ -67,7 +71,7 @@ struct Verdict {
   // done to the group, which the logs don't tell. Set by whoever knows. ns
   std::int64_t longest_gap = kEndOfTime;
 
-  // Nothing was owned twice, and no token, epoch or id went wrong.
+  // Nothing was owned twice, and no token, epoch, id or incarnation went wrong.
   bool Exclusive() const;
   // One line per finding, at most `limit` of each kind; gaps only where longer than longest_gap.
   std::string Describe(std::size_t limit = 5) const;
@@ -105,16 +109,21 @@ class Observer {
  public:
   // `partitions`: the ids that shall be owned. A claim to any other is an anomaly.
   explicit Observer(std::vector<std::string> partitions);
+  // The partitions are those that are ever claimed.
+  Observer() : any_partition_(true) {}
 
   // A process with a log of its own. `name` is for people.
   std::size_t AddProcess(std::string name);
 
   // The next line of that process's log, without its newline.
   void AddLine(std::size_t process, std::string_view line);
+  // The same, of a line that was read already.
+  void AddEvent(std::size_t process, const EventLine& event);
 
   // The process was seen to exist no more (it was reaped) by `t`, which ends its claims. The one
-  // thing taken from outside the logs, and only needed where a process is started again under its
-  // old identity before its lease has run out.
+  // thing taken from outside the logs (or from a line "gone"), and only needed where a process is
+  // started again under its old identity before its lease has run out. What follows in the same
+  // log is of its successor.
   void ProcessGone(std::size_t process, std::int64_t t);
 
   // Judges what the logs say up to `at`: claims that begin later are left out. While workers run,
@@ -151,6 +160,7 @@ class Observer {
     // Since when it shuts down and holds nothing: it says `left` from now on, and whoever reads
     // that may take its id before it writes `stopped`.
     std::int64_t leaving = kEndOfTime;
+    std::int64_t gone = kEndOfTime;
     std::map<std::string, std::size_t, std::less<>> open = {};  // partition → index in claims_
   };
   struct Process {
@@ -161,7 +171,6 @@ class Observer {
     bool leader = false;
     std::uint64_t epoch = 0;
     std::int64_t last_event = 0;
-    std::int64_t gone = kEndOfTime;
   };
   struct Grant {  // an `acquired` line
     std::int64_t t = 0;
@@ -179,14 +188,17 @@ class Observer {
   void OnStopped(std::size_t index, const EventLine& event);
 
   std::int64_t EndOf(const Claim& claim) const;
-  std::int64_t EndOf(const Process& process, const Life& life) const;
+  static std::int64_t EndOf(const Life& life);
   void JudgeClaims(const std::vector<std::size_t>& claims, std::int64_t at, Verdict* verdict) const;
   void JudgeTokens(Verdict* verdict) const;
   void JudgeEpochs(Verdict* verdict) const;
   void JudgeVersions(Verdict* verdict) const;
   void JudgeIds(Verdict* verdict) const;
   void Anomaly(std::size_t process, std::int64_t t, std::string_view what);
+  void AfterLease(std::size_t process, std::int64_t t, std::string_view what);
+  std::string At(std::size_t process, std::int64_t t, std::string_view what) const;
 
+  bool any_partition_ = false;
   std::vector<std::string> partitions_;
   std::set<std::string, std::less<>> known_;  // the same
   std::vector<Process> processes_;
@@ -195,6 +207,7 @@ class Observer {
   std::map<std::string, std::vector<Grant>, std::less<>> grants_of_;
   std::vector<Leadership> leaderships_;
   std::vector<std::string> anomalies_;
+  std::vector<std::string> after_lease_;
   std::vector<std::string> broken_lines_;
   std::int64_t last_change_ = 0;
 };

@@ -72,6 +72,7 @@ std::string Cluster::Judge(bool ids_are_unique) {
   verdict.longest_gap = std::chrono::nanoseconds(kDeadline).count();
   if (!ids_are_unique) {
     verdict.id_conflicts.clear();
+    verdict.incarnation_regressions.clear();
     verdict.version_regressions.clear();
   }
   std::erase_if(verdict.broken_lines, [](const std::string& line) {

@@ -285,7 +285,8 @@ TEST_F(ObserverTest, IncarnationsOfAnIdRise) {
   const auto a = Process("a");
   Started(a, 10, "worker-0", 5);
   Started(a, 20, "worker-0", 5);
-  EXPECT_THAT(observer_.Judge(100).id_conflicts, ElementsAre(HasSubstr("incarnation 5")));
+  EXPECT_THAT(observer_.Judge(100).incarnation_regressions,
+              ElementsAre(HasSubstr("incarnation 5")));
 }
 
 TEST_F(ObserverTest, TwoProcessesMustNotBearOneIdAtOnce) {
@@ -343,11 +344,13 @@ TEST_F(ObserverTest, WhatACorrectWorkerDoesNotWriteIsAnAnomaly) {
   Acquired(a, 32, "x-9", 1, 2);  // no such partition
   Lease(a, 31, 60);              // time ran backwards
   Stopped(a, 33);                // still holding
-  EXPECT_THAT(
-      observer_.Judge(100).anomalies,
-      ElementsAre(HasSubstr("before the first life"), HasSubstr("without a running lease"),
-                  HasSubstr("was extended"), HasSubstr("didn't hold"), HasSubstr("no partition"),
-                  HasSubstr("backwards"), HasSubstr("without giving up 2")));
+  const Verdict verdict = observer_.Judge(100);
+  EXPECT_THAT(verdict.anomalies,
+              ElementsAre(HasSubstr("before the first life"), HasSubstr("didn't hold"),
+                          HasSubstr("no partition"), HasSubstr("backwards"),
+                          HasSubstr("without giving up 2")));
+  EXPECT_THAT(verdict.after_lease,
+              ElementsAre(HasSubstr("without a running lease"), HasSubstr("was extended")));
 }
 
 TEST_F(ObserverTest, AClaimWithoutALeaseCoversNothing) {
