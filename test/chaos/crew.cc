@@ -1,0 +1,167 @@
+#include "test/chaos/crew.h"
+
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <chrono>
+#include <fstream>
+#include <utility>
+
+namespace parti::chaos {
+namespace {
+
+constexpr std::chrono::milliseconds kProxyDelay(60);
+constexpr std::chrono::seconds kStopTimeout(30);
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Crew>> Crew::Create(const CrewOptions& options, Servers* servers,
+                                                   Network* network) {
+  std::unique_ptr<Crew> crew(new Crew(options, servers, network));
+  if (absl::Status prepared = crew->Prepare(); !prepared.ok()) return prepared;
+  return crew;
+}
+
+Crew::Crew(const CrewOptions& options, Servers* servers, Network* network)
+    : options_(options),
+      servers_(*servers),
+      network_(network),
+      group_(std::make_unique<cli::WorkerGroup>(cli::WorkerGroupOptions{
+          .binary = options.binary,
+          .url = servers->urls(),
+          .folder = options.folder,
+          .prefix = options.prefix,
+          .partitions = options.partitions,
+          .preset = options.preset,
+          .settings = {fmt::format("max_workers={}", 2 * options.places + 2),
+                       fmt::format("replicas={}", options.replicas)}})) {}
+
+absl::Status Crew::Prepare() {
+  for (int i = 0; i < options_.places; ++i) {
+    At at{.name = fmt::format("w{}", i)};
+    if (network_ != nullptr) {
+      const auto host = network_->AddHost(at.name);
+      if (!host.ok()) return host.status();
+      at.host = *host;
+      at.script = fmt::format("{}/{}.sh", options_.folder, at.name);
+      std::ofstream script(at.script);
+      script << "#!/bin/sh\nexec";
+      for (const std::string& word : network_->Within(at.host, {options_.binary})) {
+        script << " '" << word << "'";
+      }
+      script << " \"$@\"\n";
+      script.close();
+      if (!script || chmod(at.script.c_str(), 0755) != 0) {
+        return absl::UnavailableError("can't write " + at.script);
+      }
+    } else if (servers_.size() == 1) {
+      at.proxy = std::make_unique<test::Proxy>(servers_.port(0));
+    }
+    places_.push_back(std::move(at));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::size_t> Crew::Spawn(Place place, const std::string& name) {
+  const At& at = places_[place];
+  cli::SpawnOptions options{.url = at.proxy ? at.proxy->url() : servers_.urls(),
+                            .binary = at.script,
+                            .arguments = {"--name", name}};
+  if (place == 0 && !options_.broken.empty()) {
+    options.arguments.insert(options.arguments.end(), {"--break", options_.broken});
+  }
+  return group_->Spawn(name, {"identity=" + at.name}, options);
+}
+
+absl::Status Crew::Start(Place place) {
+  At& at = places_[place];
+  if (Runs(place)) return absl::OkStatus();
+  const auto worker = Spawn(place, fmt::format("{}-{}", at.name, ++at.starts));
+  if (!worker.ok()) return worker.status();
+  at.worker = *worker;
+  group_->SetAside(*worker, at.cut);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::size_t> Crew::StartTwin(Place place) {
+  At& at = places_[place];
+  return Spawn(place, fmt::format("{}-{}-twin", at.name, ++at.starts));
+}
+
+void Crew::Kill(Place place) {
+  const std::size_t worker = *places_[place].worker;
+  group_->Kill(worker);
+  group_->CountAsGone(worker);
+  // For whoever judges the logs later.
+  std::ofstream log(group_->EventFile(worker), std::ios::app);
+  log << fmt::format("\n{{\"t\":{},\"event\":\"gone\"}}\n", cli::BootNanos());
+}
+
+void Crew::Terminate(Place place) { group_->Terminate(*places_[place].worker); }
+void Crew::Pause(Place place) { group_->Pause(*places_[place].worker); }
+void Crew::Resume(Place place) { group_->Resume(*places_[place].worker); }
+
+void Crew::Cut(Place place, Way way) {
+  At& at = places_[place];
+  at.cut = true;
+  if (at.worker.has_value()) group_->SetAside(*at.worker, true);
+  if (at.proxy) {
+    using Direction = test::Proxy::Direction;
+    if (way == Way::kBoth) at.proxy->Partition();
+    if (way == Way::kDeaf) at.proxy->Freeze(Direction::kToClient);
+    if (way == Way::kMute) at.proxy->Freeze(Direction::kToServer);
+  }
+  if (network_ == nullptr) return;
+  for (std::size_t node = 0; node < servers_.size(); ++node) {
+    if (way != Way::kMute) network_->Block(servers_.host(node), at.host);
+    if (way != Way::kDeaf) network_->Block(at.host, servers_.host(node));
+  }
+}
+
+void Crew::Heal(Place place) {
+  At& at = places_[place];
+  at.cut = false;
+  if (at.worker.has_value()) group_->SetAside(*at.worker, false);
+  if (at.proxy) at.proxy->Heal();
+  if (network_ == nullptr) return;
+  for (std::size_t node = 0; node < servers_.size(); ++node) {
+    network_->Unblock(servers_.host(node), at.host);
+    network_->Unblock(at.host, servers_.host(node));
+  }
+}
+
+bool Crew::Slow(Place place) {
+  At& at = places_[place];
+  if (network_ != nullptr) network_->Slow(at.host);
+  if (at.proxy) at.proxy->Delay(kProxyDelay);
+  return network_ != nullptr || at.proxy;
+}
+
+bool Crew::Lossy(Place place) {
+  if (network_ == nullptr) return false;
+  network_->Lossy(places_[place].host);
+  return true;
+}
+
+void Crew::Mend(Place place) {
+  At& at = places_[place];
+  if (network_ != nullptr) network_->Mend(at.host);
+  if (at.proxy) at.proxy->Delay(std::chrono::milliseconds(0));
+}
+
+bool Crew::Runs(Place place) const {
+  const auto& worker = places_[place].worker;
+  return worker.has_value() && group_->Running(*worker);
+}
+
+std::optional<Place> Crew::Leader() const {
+  const std::optional<std::size_t> leader = group_->Leader();
+  for (Place place = 0; leader.has_value() && place < size(); ++place) {
+    if (places_[place].worker == leader) return place;
+  }
+  return std::nullopt;
+}
+
+void Crew::StopAll() { group_->StopAll(kStopTimeout); }
+
+}  // namespace parti::chaos

@@ -1,0 +1,365 @@
+#include "test/chaos/nemesis.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+#include <thread>
+#include <utility>
+
+#include "parti/cli/worker_group.h"
+
+namespace parti::chaos {
+namespace {
+
+constexpr std::int64_t kMillisecond = 1'000'000;
+constexpr std::chrono::seconds kLeaveTimeout(30);
+
+}  // namespace
+
+Nemesis::Nemesis(Crew* crew, Servers* servers, Network* network, NatsClient* client,
+                 const NemesisOptions& options)
+    : crew_(*crew),
+      servers_(*servers),
+      network_(network),
+      client_(*client),
+      options_(options),
+      random_(options.seed),
+      server_busy_(servers->size(), false) {
+  AddWorkerKinds();
+  AddNetworkKinds();
+  AddServerKinds();
+  AddDataKinds();
+}
+
+std::int64_t Nemesis::DrawMs(std::int64_t least, std::int64_t most) {
+  return least + static_cast<std::int64_t>(Draw(static_cast<std::uint64_t>(most - least + 1)));
+}
+
+std::optional<Place> Nemesis::Victim() {
+  const std::optional<Place> leader = crew_.Leader();
+  std::vector<Place> places;
+  for (Place place = 0; place < crew_.size(); ++place) {
+    if (crew_.Runs(place) && !crew_.busy(place) && place != leader) places.push_back(place);
+  }
+  if (places.empty()) return std::nullopt;
+  return places[Draw(places.size())];
+}
+
+std::optional<Place> Nemesis::VictimWhoLeads() {
+  const std::optional<Place> leader = crew_.Leader();
+  if (!leader.has_value() || crew_.busy(*leader) || !crew_.Runs(*leader)) return std::nullopt;
+  return leader;
+}
+
+// One at a time as a rule: with two of three gone there is no quorum, and little to see.
+std::optional<std::size_t> Nemesis::VictimServer() {
+  const bool any = std::find(server_busy_.begin(), server_busy_.end(), true) != server_busy_.end();
+  if (any && Draw(8) != 0) return std::nullopt;
+  const std::size_t server = Draw(servers_.size());
+  if (server_busy_[server]) return std::nullopt;
+  return server;
+}
+
+void Nemesis::Did(const std::string& kind, const std::string& what) {
+  deeds_.push_back({.kind = kind, .what = what, .began = striking_since_});
+}
+
+void Nemesis::Until(std::int64_t ms, std::function<void()> undo) {
+  active_.push_back({.ends = cli::BootNanos() + ms * kMillisecond, .undo = std::move(undo)});
+}
+
+void Nemesis::Check(const absl::Status& status, const std::string& what) {
+  if (!status.ok() && failure_.empty()) failure_ = what + ": " + std::string(status.message());
+}
+
+void Nemesis::Strike() {
+  striking_since_ = cli::BootNanos();
+  int all = 0;
+  for (const Kind& kind : kinds_) all += kind.weight;
+  auto at = static_cast<int>(Draw(static_cast<std::uint64_t>(all)));
+  for (const Kind& kind : kinds_) {
+    at -= kind.weight;
+    if (at >= 0) continue;
+    kind.strike();
+    return;
+  }
+}
+
+void Nemesis::Tick() {
+  if (network_ != nullptr) network_->Tick();
+  const std::int64_t now = cli::BootNanos();
+  for (std::size_t i = 0; i < active_.size();) {
+    if (active_[i].ends > now) {
+      ++i;
+      continue;
+    }
+    const std::function<void()> undo = std::move(active_[i].undo);
+    active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(i));
+    undo();
+  }
+}
+
+void Nemesis::EndAll() {
+  for (Active& active : std::exchange(active_, {})) active.undo();
+}
+
+std::vector<std::string> Nemesis::kinds() const {
+  std::vector<std::string> names;
+  for (const Kind& kind : kinds_) names.push_back(kind.name);
+  return names;
+}
+
+void Nemesis::AddWorkerKinds() {
+  const auto kill = [this](const std::string& kind, std::optional<Place> place) {
+    if (!place.has_value()) return false;
+    crew_.SetBusy(*place, true);
+    crew_.Kill(*place);
+    Did(kind, crew_.name(*place));
+    // At once, within the lease, or after it.
+    const std::int64_t away = Draw(3) == 0 ? 0 : DrawMs(100, 3000);
+    Until(away, [this, place = *place] {
+      Check(crew_.Start(place), "a killed worker doesn't start again");
+      crew_.SetBusy(place, false);
+    });
+    return true;
+  };
+  const auto pause = [this](const std::string& kind, std::optional<Place> place) {
+    if (!place.has_value()) return false;
+    crew_.SetBusy(*place, true);
+    crew_.Pause(*place);
+    const std::int64_t ms = DrawMs(50, 3500);
+    Did(kind, fmt::format("{} for {} ms", crew_.name(*place), ms));
+    Until(ms, [this, place = *place] {
+      crew_.Resume(place);
+      crew_.SetBusy(place, false);
+    });
+    return true;
+  };
+  kinds_.push_back({"kill-worker", 4, [=, this] { return kill("kill-worker", Victim()); }});
+  kinds_.push_back({"kill-leader", 4, [=, this] { return kill("kill-leader", VictimWhoLeads()); }});
+  kinds_.push_back({"pause-worker", 4, [=, this] { return pause("pause-worker", Victim()); }});
+  kinds_.push_back(
+      {"pause-leader", 4, [=, this] { return pause("pause-leader", VictimWhoLeads()); }});
+  kinds_.push_back({"restart-worker", 3, [this] {
+                      const auto place = Draw(3) == 0 ? VictimWhoLeads() : Victim();
+                      if (!place.has_value()) return false;
+                      crew_.SetBusy(*place, true);
+                      crew_.Terminate(*place);
+                      Did("restart-worker", crew_.name(*place));
+                      Until(DrawMs(200, 2000), [this, place = *place] {
+                        const auto end = std::chrono::steady_clock::now() + kLeaveTimeout;
+                        while (crew_.Runs(place) && std::chrono::steady_clock::now() < end) {
+                          crew_.group().Poll();
+                          std::this_thread::sleep_for(std::chrono::milliseconds(5));
+                        }
+                        if (crew_.Runs(place)) {
+                          Check(absl::DeadlineExceededError("it still runs 30 s after SIGTERM"),
+                                crew_.name(place));
+                          crew_.Kill(place);
+                        }
+                        Check(crew_.Start(place), "a worker doesn't start again");
+                        crew_.SetBusy(place, false);
+                      });
+                      return true;
+                    }});
+  kinds_.push_back({"twin", 2, [this] {
+                      const auto place = Victim();
+                      if (!place.has_value()) return false;
+                      const auto twin = crew_.StartTwin(*place);
+                      if (!twin.ok()) return false;
+                      // It may wait for an id for as long as it lives.
+                      crew_.group().SetAside(*twin, true);
+                      crew_.SetBusy(*place, true);
+                      Did("twin", "a second process as " + crew_.name(*place));
+                      Until(DrawMs(500, 4000), [this, place = *place, twin = *twin] {
+                        crew_.group().Terminate(twin);
+                        crew_.SetBusy(place, false);
+                      });
+                      return true;
+                    }});
+}
+
+bool Nemesis::CutPlaces(const std::string& kind, std::vector<Place> places, Crew::Way way) {
+  if (places.empty()) return false;
+  const std::int64_t ms = DrawMs(100, 4000);
+  std::string names;
+  for (const Place place : places) {
+    crew_.SetBusy(place, true);
+    crew_.Cut(place, way);
+    names += crew_.name(place) + " ";
+  }
+  Did(kind, fmt::format("{}for {} ms", names, ms));
+  Until(ms, [this, places = std::move(places)] {
+    for (const Place place : places) {
+      crew_.Heal(place);
+      crew_.SetBusy(place, false);
+    }
+  });
+  return true;
+}
+
+void Nemesis::AddNetworkKinds() {
+  if (network_ == nullptr && servers_.size() > 1) {
+    skipped_.push_back("cuts of workers and slow links: without namespaces only with one server");
+    return;
+  }
+  const auto one = [](std::optional<Place> place) {
+    return place.has_value() ? std::vector<Place>{*place} : std::vector<Place>{};
+  };
+  kinds_.push_back({"cut-worker", 3, [=, this] {
+                      return CutPlaces("cut-worker", one(Victim()), Crew::Way::kBoth);
+                    }});
+  kinds_.push_back({"cut-leader", 3, [=, this] {
+                      return CutPlaces("cut-leader", one(VictimWhoLeads()), Crew::Way::kBoth);
+                    }});
+  kinds_.push_back({"cut-subset", 2, [this] {
+                      std::vector<Place> places;
+                      for (Place place = 0; place < crew_.size(); ++place) {
+                        const bool may = crew_.Runs(place) && !crew_.busy(place);
+                        if (may && Draw(2) == 0) places.push_back(place);
+                      }
+                      return CutPlaces("cut-subset", places, Crew::Way::kBoth);
+                    }});
+  kinds_.push_back({"deaf", 2, [=, this] {
+                      const auto place = Draw(2) == 0 ? VictimWhoLeads() : Victim();
+                      return CutPlaces("deaf", one(place), Crew::Way::kDeaf);
+                    }});
+  kinds_.push_back({"mute", 2, [=, this] {
+                      const auto place = Draw(2) == 0 ? VictimWhoLeads() : Victim();
+                      return CutPlaces("mute", one(place), Crew::Way::kMute);
+                    }});
+  const auto slow = [this](const std::string& kind, bool lossy) {
+    const auto place = Draw(2) == 0 ? VictimWhoLeads() : Victim();
+    if (!place.has_value()) return false;
+    crew_.SetBusy(*place, true);
+    if (!(lossy ? crew_.Lossy(*place) : crew_.Slow(*place))) return false;
+    const std::int64_t ms = DrawMs(500, 5000);
+    Did(kind, fmt::format("{} for {} ms", crew_.name(*place), ms));
+    Until(ms, [this, place = *place] {
+      crew_.Mend(place);
+      crew_.SetBusy(place, false);
+    });
+    return true;
+  };
+  kinds_.push_back({"slow-link", 2, [=] { return slow("slow-link", false); }});
+  if (network_ == nullptr) {
+    skipped_.push_back("lossy links: without namespaces there are none");
+    return;
+  }
+  kinds_.push_back({"lossy-link", 2, [=] { return slow("lossy-link", true); }});
+  if (!network_->has_netem()) {
+    skipped_.push_back(
+        "tc netem: the kernel hasn't got it; slow links are of 96 kbit/s (tbf), lossy ones go dark "
+        "for moments");
+  }
+}
+
+bool Nemesis::StopServer(const std::string& kind, bool kill) {
+  const auto server = VictimServer();
+  if (!server.has_value()) return false;
+  server_busy_[*server] = true;
+  kill ? servers_.Kill(*server) : servers_.Stop(*server);
+  const std::int64_t ms = DrawMs(0, servers_.size() > 1 ? 6000 : 3000);
+  Did(kind, fmt::format("{} for {} ms", servers_.name(*server), ms));
+  Until(ms, [this, server = *server] {
+    Check(servers_.Restart(server), "a server doesn't start again");
+    server_busy_[server] = false;
+  });
+  return true;
+}
+
+void Nemesis::AddServerKinds() {
+  kinds_.push_back({"kill-server", 3, [this] { return StopServer("kill-server", true); }});
+  kinds_.push_back({"restart-server", 1, [this] { return StopServer("restart-server", false); }});
+  kinds_.push_back({"pause-server", 2, [this] {
+                      const auto server = VictimServer();
+                      if (!server.has_value()) return false;
+                      server_busy_[*server] = true;
+                      servers_.Pause(*server);
+                      const std::int64_t ms = DrawMs(100, 3000);
+                      Did("pause-server", fmt::format("{} for {} ms", servers_.name(*server), ms));
+                      Until(ms, [this, server = *server] {
+                        servers_.Resume(server);
+                        server_busy_[server] = false;
+                      });
+                      return true;
+                    }});
+  if (servers_.size() == 1) return;
+  kinds_.push_back({"step-down", 4, [this] {
+                      static constexpr const char* kBuckets[] = {
+                          "stableid", "election", "heartbeat", "assignment", "register"};
+                      const std::string bucket = options_.prefix + "-" + kBuckets[Draw(5)];
+                      if (!client_.StepDown(bucket).ok()) return false;
+                      Did("step-down", "of " + bucket);
+                      return true;
+                    }});
+  if (network_ == nullptr) {
+    skipped_.push_back("cuts between servers: without namespaces there are none");
+    return;
+  }
+  kinds_.push_back({"cut-server", 3, [this] {
+                      const auto server = VictimServer();
+                      if (!server.has_value()) return false;
+                      server_busy_[*server] = true;
+                      const bool one_way = Draw(3) == 0;
+                      for (std::size_t other = 0; other < servers_.size(); ++other) {
+                        if (other == *server) continue;
+                        network_->Block(servers_.host(*server), servers_.host(other));
+                        if (!one_way) network_->Block(servers_.host(other), servers_.host(*server));
+                      }
+                      const std::int64_t ms = DrawMs(500, 6000);
+                      Did("cut-server",
+                          fmt::format("{} from the others{} for {} ms", servers_.name(*server),
+                                      one_way ? ", one way," : "", ms));
+                      Until(ms, [this, server = *server] {
+                        for (std::size_t other = 0; other < servers_.size(); ++other) {
+                          network_->Unblock(servers_.host(server), servers_.host(other));
+                          network_->Unblock(servers_.host(other), servers_.host(server));
+                        }
+                        server_busy_[server] = false;
+                      });
+                      return true;
+                    }});
+}
+
+std::string Nemesis::DrawKey(std::string* bucket) {
+  static constexpr const char* kBuckets[] = {"stableid", "election", "heartbeat", "assignment"};
+  static constexpr const char* kElectionKeys[] = {"leader", "control", "report"};
+  const std::uint64_t which = Draw(4);
+  *bucket = options_.prefix + "-" + kBuckets[which];
+  if (which == 0 || which == 2) ids_forgotten_ = true;
+  if (which == 1) return kElectionKeys[Draw(10) < 7 ? 0 : 1 + Draw(2)];
+  return fmt::format("worker-{}", Draw(crew_.size()));
+}
+
+// Never both the leader record and the documents at once: what is left then knows no epoch.
+void Nemesis::AddDataKinds() {
+  kinds_.push_back({"delete-key", 2, [this] {
+                      std::string bucket;
+                      const std::string key = DrawKey(&bucket);
+                      if (!client_.DeleteKey(bucket, key).ok()) return false;
+                      Did("delete-key", key + " of " + bucket);
+                      return true;
+                    }});
+  kinds_.push_back({"purge-key", 2, [this] {
+                      std::string bucket;
+                      const std::string key = DrawKey(&bucket);
+                      if (!client_.PurgeKey(bucket, key).ok()) return false;
+                      Did("purge-key", key + " of " + bucket);
+                      return true;
+                    }});
+  kinds_.push_back({"delete-bucket", 1, [this] {
+                      if (!active_.empty()) return false;
+                      static constexpr const char* kBuckets[] = {"stableid", "election",
+                                                                 "heartbeat", "assignment"};
+                      const std::uint64_t which = Draw(4);
+                      const std::string bucket = options_.prefix + "-" + kBuckets[which];
+                      if (!client_.DeleteBucket(bucket).ok()) return false;
+                      if (which == 0 || which == 2) ids_forgotten_ = true;
+                      Did("delete-bucket", bucket);
+                      return true;
+                    }});
+}
+
+}  // namespace parti::chaos
