@@ -80,7 +80,13 @@ void ClaimJudge::Claim(int process, const core::Claim& effect) {
     if (holder.left) {
       Broken("who left claims nothing", fmt::format("{} claims {}", holder.name, owned.id));
     }
-    const bool already = holder.claimed.contains(partition);
+    const auto standing = holder.claimed.find(partition);
+    const bool already = standing != holder.claimed.end();
+    if (already && standing->second != owned.token) {
+      Broken("what stays keeps its token",
+             fmt::format("{} claims {} with token {} and holds it with {}", holder.name, owned.id,
+                         Show(owned.token), Show(standing->second)));
+    }
     holder.claimed[partition] = owned.token;
     if (!already) fates_[Index(partition)].claimants.push_back(process);
     if (Valid(holder)) {
@@ -164,6 +170,14 @@ void ClaimJudge::Stopped(int process) {
     Broken("a stopped worker owns nothing",
            fmt::format("{} stopped with {} claims set", holder.name, holder.claimed.size()));
   }
+}
+
+void ClaimJudge::Stepped(int process) {
+  const Holder& holder = holders_[Index(process)];
+  if (!shared_.exclusive() || holder.claimed.empty() || Valid(holder)) return;
+  Broken("who lost its lease is told at once",
+         fmt::format("{} has {} claims set, and its lease is over", holder.name,
+                     holder.claimed.size()));
 }
 
 void ClaimJudge::HeartbeatAccepted(int process, const std::string& worker,

@@ -38,6 +38,8 @@ class ClaimJudge {
   void RunLost(int process, const core::RunLost& effect);
   void RunAcquire(int process, const core::RunAcquire& effect);
   void Stopped(int process);
+  // Core has been called at this moment, and its effects are carried out.
+  void Stepped(int process);
 
   // The application's side of the hooks.
   void ReleaseDone(int process, const std::vector<OwnedPartition>& partitions);
@@ -64,6 +66,7 @@ class ClaimJudge {
   bool Claimed(int process) const { return !holders_[Index(process)].claimed.empty(); }
   bool has_lease(int process) const { return Valid(holders_[Index(process)]); }
   const std::string& worker(int process) const { return holders_[Index(process)].worker; }
+  std::uint64_t incarnation(int process) const { return holders_[Index(process)].incarnation; }
   std::uint64_t changes() const { return changes_; }  // of any claim, so far
 
  private:

@@ -11,11 +11,9 @@ namespace parti::simulation {
 using wire::Bucket;
 using wire::HeartbeatKind;
 
-std::shared_ptr<SentPut> KvJudge::Sending(int process, Nanos sent, core::KvPut put) {
-  auto record = std::make_shared<SentPut>();
-  record->process = process;
-  record->sent = sent;
-  record->put = std::move(put);
+std::shared_ptr<SentPut> KvJudge::Sending(SentPut sent) {
+  auto record = std::make_shared<SentPut>(std::move(sent));
+  const int process = record->process;
   const std::string& value = record->put.value;
   bool readable = record->put.bucket == Bucket::kStableId;
   if (record->put.bucket == Bucket::kElection && record->put.key == wire::kReportKey) {
@@ -40,6 +38,7 @@ std::shared_ptr<SentPut> KvJudge::Sending(int process, Nanos sent, core::KvPut p
     Broken("core writes readable records",
            fmt::format("{}/{}: {}", wire::BucketName(record->put.bucket), record->put.key, value));
   }
+  rules_.Sending(*record);
   return record;
 }
 
@@ -48,12 +47,12 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
   if (heartbeat.kind == HeartbeatKind::kLeft) return claims_.Leaving(process);
   if (heartbeat.applied_revision == 0) return;
   // The newest stream that has this revision for this life is meant.
-  const wire::Doc* applied = nullptr;
+  const Written* applied = nullptr;
   for (auto doc = history_.lower_bound({heartbeat.applied_revision, 0});
        doc != history_.end() && doc->first.first == heartbeat.applied_revision; ++doc) {
-    if (doc->second->nonce == heartbeat.applied_nonce &&
-        doc->second->life_nonce == heartbeat.nonce) {
-      applied = doc->second.get();
+    if (doc->second.doc->nonce == heartbeat.applied_nonce &&
+        doc->second.doc->life_nonce == heartbeat.nonce) {
+      applied = &doc->second;
     }
   }
   if (applied == nullptr) {
@@ -62,12 +61,16 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
                        heartbeat.applied_nonce));
     return;
   }
-  claims_.Acknowledging(process, applied->owned,
+  rules_.Acknowledging(process, *applied->doc, applied->at);
+  claims_.Acknowledging(process, applied->doc->owned,
                         fmt::format("acknowledges revision {}", heartbeat.applied_revision));
 }
 
 void KvJudge::Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision) {
-  if (sent.leader) CheckLeader(*sent.leader);
+  if (sent.leader) {
+    CheckLeader(*sent.leader);
+    rules_.LeaderAccepted(sent);
+  }
   if (sent.heartbeat) CheckHeartbeat(sent, *sent.heartbeat);
   if (sent.doc) CheckDoc(sent, stream_id, revision);
 }
@@ -107,6 +110,11 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
   leader_ = leader;
 }
 
+void KvJudge::LeaderServed(int process, const std::string& value) {
+  const auto leader = wire::DecodeLeader(value, wire::kMaxWireVersion);
+  if (leader.ok()) rules_.LeaderServed(process, *leader);
+}
+
 void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbeat) {
   const std::string& key = sent.put.key;
   const auto last = heartbeats_.find(key);
@@ -138,6 +146,7 @@ void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbe
       }
     }
   }
+  rules_.HeartbeatAccepted(sent, last == heartbeats_.end() ? nullptr : &last->second);
   heartbeats_[key] = heartbeat;
   if (heartbeat.kind == HeartbeatKind::kEvicted) {
     shared_.tally.Add(Count::kEviction);
@@ -180,8 +189,9 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
       Broken("owned and releasing are disjoint", fmt::format("{}: {}", key, owned.id));
     }
   }
+  rules_.DocAccepted(sent, leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce);
   docs_[key] = {doc, revision};
-  history_[{revision, stream_id}] = std::make_shared<const wire::Doc>(doc);
+  history_[{revision, stream_id}] = {std::make_shared<const wire::Doc>(doc), shared_.now()};
 }
 
 void KvJudge::Planned(int process, const core::RebalanceNote& note) {
@@ -200,15 +210,24 @@ void KvJudge::Tampered(Bucket bucket, const std::string& key) {
   if (bucket == Bucket::kElection && key != wire::kLeaderKey) return;
   Forget(bucket);
   if (bucket == Bucket::kElection) leader_.reset();
-  if (bucket == Bucket::kHeartbeat) heartbeats_.erase(key);
-  if (bucket == Bucket::kAssignment) docs_.erase(key);
+  if (bucket == Bucket::kHeartbeat) {
+    heartbeats_.erase(key);
+    rules_.HeartbeatForgotten(key);
+  }
+  if (bucket == Bucket::kAssignment) {
+    docs_.erase(key);
+    rules_.DocsForged();
+  }
 }
 
 void KvJudge::Wiped(Bucket bucket) {
   Forget(bucket);
   wiped_[static_cast<std::size_t>(bucket)] = true;
   if (bucket == Bucket::kElection) leader_.reset();
-  if (bucket == Bucket::kHeartbeat) heartbeats_.clear();
+  if (bucket == Bucket::kHeartbeat) {
+    heartbeats_.clear();
+    rules_.HeartbeatsForgotten();
+  }
   if (bucket == Bucket::kAssignment) docs_.clear();
 }
 
@@ -220,10 +239,14 @@ void KvJudge::Forget(Bucket bucket) {
   if (broken_[static_cast<std::size_t>(Bucket::kElection)] &&
       broken_[static_cast<std::size_t>(Bucket::kAssignment)]) {
     claims_.EpochsForgotten();
+    rules_.EpochsForgotten();
   }
 }
 
-void KvJudge::Expired(const std::string& worker) { heartbeats_.erase(worker); }
+void KvJudge::Expired(const std::string& worker) {
+  heartbeats_.erase(worker);
+  rules_.HeartbeatForgotten(worker);
+}
 
 const wire::Doc* KvJudge::DocOf(const std::string& worker) const {
   const auto found = docs_.find(worker);

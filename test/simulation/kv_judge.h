@@ -19,27 +19,22 @@
 #include "internal/core/effect.h"
 #include "internal/wire/records.h"
 #include "test/simulation/claim_judge.h"
+#include "test/simulation/rule_judge.h"
 #include "test/simulation/shared.h"
 
 namespace parti::simulation {
 
-// A write of core, decoded when it is sent.
-struct SentPut {
-  int process = 0;
-  Nanos sent = 0;  // on the sender's clock
-  core::KvPut put;
-  std::optional<wire::Leader> leader;
-  std::optional<wire::Heartbeat> heartbeat;
-  std::optional<wire::Doc> doc;
-};
-
 class KvJudge {
  public:
-  KvJudge(Shared* shared, ClaimJudge* claims) : shared_(*shared), claims_(*claims) {}
+  KvJudge(Shared* shared, ClaimJudge* claims, RuleJudge* rules)
+      : shared_(*shared), claims_(*claims), rules_(*rules) {}
 
-  std::shared_ptr<SentPut> Sending(int process, Nanos sent, core::KvPut put);
+  // `sent`: all but the records.
+  std::shared_ptr<SentPut> Sending(SentPut sent);
   // The write was accepted as `revision` of the stream `stream_id`.
   void Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision);
+  // The process gets the standing leader record as the answer to a read.
+  void LeaderServed(int process, const std::string& value);
   // A live heartbeat was refused: its life was evicted meanwhile.
   bool MetTombstone(const SentPut& sent) const;
   void Planned(int process, const core::RebalanceNote& note);
@@ -73,11 +68,16 @@ class KvJudge {
 
   Shared& shared_;
   ClaimJudge& claims_;
+  RuleJudge& rules_;
   std::optional<wire::Leader> leader_;
   std::map<std::string, wire::Heartbeat> heartbeats_;
   std::map<std::string, DocSeen> docs_;
   // What each document gave its worker, by (revision, stream), for acknowledgements.
-  std::map<std::pair<std::uint64_t, std::uint64_t>, std::shared_ptr<const wire::Doc>> history_;
+  struct Written {
+    std::shared_ptr<const wire::Doc> doc;
+    Nanos at = 0;
+  };
+  std::map<std::pair<std::uint64_t, std::uint64_t>, Written> history_;
   std::map<std::pair<int, std::uint64_t>, std::uint64_t> versions_;  // of (process, epoch)
   std::array<bool, wire::kBucketCount> broken_{};
   std::array<bool, wire::kBucketCount> wiped_{};

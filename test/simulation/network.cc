@@ -44,7 +44,13 @@ void Network::Put(Process* process, core::KvPut put) {
   request.process = process;
   request.id = put.request;
   request.bucket = put.bucket;
-  request.put = judge_.Sending(process->number(), process->clock_now(), std::move(put));
+  SentPut sent;
+  sent.process = process->number();
+  sent.sent = process->clock_now();
+  sent.decided = process->clock().At(process->step_time());
+  sent.decided_at = process->step_time();
+  sent.put = std::move(put);
+  request.put = judge_.Sending(std::move(sent));
   Send(std::move(request), timeout);
 }
 
@@ -210,6 +216,9 @@ core::KvAnswer Network::Serve(const Request& request) {
   const std::uint64_t revision = stream.Revision(request.key);
   answer.code = revision == 0 ? KvCode::kNotFound : KvCode::kOk;
   if (revision != 0) answer.entry = stream.Entry(revision);
+  if (revision != 0 && request.bucket == Bucket::kElection && request.key == wire::kLeaderKey) {
+    judge_.LeaderServed(request.process->number(), answer.entry.value);
+  }
   return answer;
 }
 

@@ -71,6 +71,7 @@ class EffectRunner {
       return fmt::format("claims {} ({}, {})", Names(claim.partitions), claim.epoch, claim.version);
     });
     w_.claims().Claim(n_, claim);
+    w_.rules().Claim(n_, claim);
   }
   void operator()(const core::Unclaim& unclaim) {
     const bool any = unclaim.all ? w_.claims().Claimed(n_) : !unclaim.partitions.empty();
@@ -135,7 +136,7 @@ class EffectRunner {
   }
   void operator()(const core::HeartbeatNote& note) { Check(note); }
   void operator()(const core::ElectionNote&) {}
-  void operator()(const core::EvictionNote&) {}
+  void operator()(const core::EvictionNote& note) { w_.rules().Evicted(note); }
   void operator()(const core::MalformedNote&) { s_.tally.Add(Count::kMalformedNote); }
   void operator()(const core::RunStrategy& run) { RunStrategy(run); }
   void operator()(const core::Stopped&) {
@@ -265,6 +266,7 @@ void Process::Step(const core::Event& event) {
   next_effect_ = 0;
   worker_->On(event, clock_now(), &effects_);
   CarryOut();
+  if (life_ == Life::kRunning) world_.claims().Stepped(number_);
 }
 
 void Process::CarryOut() {

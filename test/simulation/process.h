@@ -63,6 +63,7 @@ class Process final : public core::Environment {
   const core::Settings& settings() const { return settings_; }
   const Clock& clock() const { return clock_; }
   Nanos clock_now() const;
+  Nanos step_time() const { return step_time_; }  // true time of the step that is carried out
   Life life() const { return life_; }
   bool exists() const { return life_ == Life::kRunning || life_ == Life::kPaused; }
   bool running() const { return life_ == Life::kRunning; }

@@ -18,7 +18,8 @@ constexpr std::uint64_t kMaxSteps = 1'000'000;
 World::World(const Scenario& scenario, History* history)
     : shared_(scenario, history),
       claims_(&shared_),
-      kv_(&shared_, &claims_),
+      rules_(&shared_, &claims_),
+      kv_(&shared_, &claims_, &rules_),
       network_(&shared_, &kv_),
       strategy_(scenario.scripted ? scenario.scripted : MakeStrategy(scenario.strategy).value()) {
   SetPartitions(scenario.partitions);
@@ -55,6 +56,7 @@ Process& World::StartProcess(Birth birth) {
                       static_cast<std::uint64_t>(now() / (10 * core::kMillisecond))};
   const int number = static_cast<int>(processes_.size());
   claims_.Started(birth.name, machine.clock);
+  rules_.Started(settings);
   processes_.push_back(std::make_unique<Process>(this, number, std::move(birth.name), host,
                                                  machine.clock, std::move(settings),
                                                  shared_.random.Bits()));

@@ -20,6 +20,7 @@
 #include "test/simulation/kv_judge.h"
 #include "test/simulation/network.h"
 #include "test/simulation/process.h"
+#include "test/simulation/rule_judge.h"
 #include "test/simulation/shared.h"
 
 namespace parti::simulation {
@@ -77,6 +78,7 @@ class World {
   Network& network() { return network_; }
   ClaimJudge& claims() { return claims_; }
   const ClaimJudge& claims() const { return claims_; }
+  RuleJudge& rules() { return rules_; }
   KvJudge& kv() { return kv_; }
   const AssignmentStrategy& strategy() const { return *strategy_; }
   const std::vector<std::unique_ptr<Process>>& processes() const { return processes_; }
@@ -109,6 +111,7 @@ class World {
 
   Shared shared_;
   ClaimJudge claims_;
+  RuleJudge rules_;
   KvJudge kv_;
   Network network_;
   std::shared_ptr<const AssignmentStrategy> strategy_;
