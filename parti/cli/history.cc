@@ -116,8 +116,10 @@ void History::AddLine(Log& log, std::string_view line, bool whole) {
   ++lines_;
   const absl::StatusOr<EventLine> event = ParseEventLine(line);
   if (!log.doubtful.empty()) {
-    // The next process of this log begins on a line of its own, without a worker id yet.
-    if (event.ok() && event->kind == EventKind::kState && event->worker.empty()) {
+    // Its process ended within the line: that is said, or the next process of this log begins, on
+    // a line of its own and without a worker id yet.
+    if (event.ok() && (event->kind == EventKind::kGone ||
+                       (event->kind == EventKind::kState && event->worker.empty()))) {
       ++torn_;
     } else {
       broken_lines_.push_back(log.doubtful);
@@ -150,11 +152,13 @@ void History::AddEvent(Log& log, const EventLine& event) {
   }
   // What a worker without an id yet says concerns nobody's claims.
   if (event.worker.empty() && event.kind == EventKind::kState) return;
-  auto process = log.processes.find(event.worker);
+  // A line that bears no id is of the newest life.
+  if (!event.worker.empty()) log.newest = event.worker;
+  auto process = log.processes.find(log.newest);
   if (process == log.processes.end()) {
     const std::string name =
-        event.worker.empty() ? log.name : fmt::format("{} ({})", log.name, event.worker);
-    process = log.processes.emplace(event.worker, observer_.AddProcess(name)).first;
+        log.newest.empty() ? log.name : fmt::format("{} ({})", log.name, log.newest);
+    process = log.processes.emplace(log.newest, observer_.AddProcess(name)).first;
   }
   observer_.AddEvent(process->second, event);
 }

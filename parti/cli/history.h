@@ -95,6 +95,7 @@ class History {
   struct Log {  // one file
     std::string name;
     std::map<std::string, std::size_t, std::less<>> processes = {};  // by worker id
+    std::string newest = {};  // the worker id that a line bore last
     std::size_t lines = 0;
     std::size_t events = 0;
     std::string doubtful = {};  // a line cut short: torn, if a new process follows

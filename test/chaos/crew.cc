@@ -7,6 +7,8 @@
 #include <fstream>
 #include <utility>
 
+#include "test/support/support.h"
+
 namespace parti::chaos {
 namespace {
 
@@ -93,8 +95,12 @@ void Crew::Kill(Place place) {
   group_->Kill(worker);
   group_->CountAsGone(worker);
   // For whoever judges the logs later.
-  std::ofstream log(group_->EventFile(worker), std::ios::app);
-  log << fmt::format("\n{{\"t\":{},\"event\":\"gone\"}}\n", cli::BootNanos());
+  const std::string file = group_->EventFile(worker);
+  const std::string written = test::ReadFile(file);
+  std::ofstream log(file, std::ios::app);
+  // It may have been killed within a line.
+  log << (written.empty() || written.back() == '\n' ? "" : "\n")
+      << fmt::format("{{\"t\":{},\"event\":\"gone\"}}\n", cli::BootNanos());
 }
 
 void Crew::Terminate(Place place) { group_->Terminate(*places_[place].worker); }

@@ -302,6 +302,11 @@ TEST_F(HistoryTest, SoIsOneThatANewProcessOfTheSameLogFollows) {
   ExpectClean();
 }
 
+TEST_F(HistoryTest, SoIsOneAfterWhichItsProcessWasSeenToBeGone) {
+  Write("a.events", A().Raw("{\"t\":1020000000,\"eve\n{\"t\":1030000000,\"event\":\"gone\"}\n"));
+  ExpectClean();
+}
+
 TEST_F(HistoryTest, ALineCutShortAmidALifeIsBroken) {
   Write("a.events", A().Raw("{\"t\":1020000000,\"eve\n").Acquired(1'030, "p-0", 1, 1));
   OnlyFinding("broken_lines");

@@ -280,6 +280,7 @@ void Process::CarryOut() {
       return;
     }
     core::Effect& effect = effects_[next_effect_++];
+    if (shared_.on_effect) shared_.on_effect(*this, effect);
     std::visit(EffectRunner(this), effect);
   }
   if (life_ == Life::kRunning) PlanTick();

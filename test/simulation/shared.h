@@ -2,6 +2,9 @@
 #ifndef PARTI_TEST_SIMULATION_SHARED_H_
 #define PARTI_TEST_SIMULATION_SHARED_H_
 
+#include <functional>
+
+#include "internal/core/effect.h"
 #include "test/simulation/event_queue.h"
 #include "test/simulation/history.h"
 #include "test/simulation/random.h"
@@ -10,6 +13,8 @@
 #include "test/simulation/verdict.h"
 
 namespace parti::simulation {
+
+class Process;
 
 struct Shared {
   Shared(const Scenario& scenario_in, History* history_in)
@@ -22,6 +27,8 @@ struct Shared {
   Random random;
   Tally tally;
   Verdict verdict;
+  // Whoever records what processes do; called before an effect is carried out.
+  std::function<void(const Process&, const core::Effect&)> on_effect;
   Nanos last_fault = 0;  // when the last thing went wrong, as far as is known by now
 
   Nanos now() const { return queue.now(); }
