@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <fstream>
 #include <functional>
 #include <memory>
 #include <string>
@@ -32,7 +33,8 @@ struct ChaosOptions {
   int cluster = 1;
   std::string preset = "fast";
   std::string broken = {};
-  std::chrono::seconds settle{120};  // after the last fault, everything has to be owned within
+  std::vector<std::string> only = {};  // kinds of faults
+  std::chrono::seconds settle{120};    // after the last fault, everything has to be owned within
   std::function<bool()> interrupted;
   std::function<void(const std::string&)> say;       // a line that stays
   std::function<void(const std::string&)> progress;  // one that the next replaces
@@ -73,6 +75,7 @@ class ChaosRun {
   std::int64_t ends_ = 0;
   std::int64_t shown_ = 0;
   std::size_t told_ = 0;
+  std::ofstream deeds_;
 };
 
 }  // namespace parti::chaos

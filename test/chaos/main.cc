@@ -197,6 +197,9 @@ int main(int argc, char** argv) {
   app.add_option("--nats-server", chaos.server_binary,
                  "The server's program [$NATS_SERVER, else where Debian installs it]")
       ->type_name("FILE");
+  app.add_option("--only", chaos.only, "Only these kinds of faults, comma-separated")
+      ->delimiter(',')
+      ->type_name("KIND");
   app.add_option("--keep", arguments.keep, "Keep all logs in this folder, which has to be empty")
       ->type_name("DIR");
   app.add_flag("--no-namespaces", arguments.no_namespaces,

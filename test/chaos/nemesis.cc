@@ -30,6 +30,10 @@ Nemesis::Nemesis(Crew* crew, Servers* servers, Network* network, NatsClient* cli
   AddNetworkKinds();
   AddServerKinds();
   AddDataKinds();
+  if (options.only.empty()) return;
+  std::erase_if(kinds_, [&](const Kind& kind) {
+    return std::find(options.only.begin(), options.only.end(), kind.name) == options.only.end();
+  });
 }
 
 std::int64_t Nemesis::DrawMs(std::int64_t least, std::int64_t most) {
@@ -77,6 +81,7 @@ void Nemesis::Strike() {
   striking_since_ = cli::BootNanos();
   int all = 0;
   for (const Kind& kind : kinds_) all += kind.weight;
+  if (all == 0) return;
   auto at = static_cast<int>(Draw(static_cast<std::uint64_t>(all)));
   for (const Kind& kind : kinds_) {
     at -= kind.weight;
@@ -323,12 +328,17 @@ void Nemesis::AddServerKinds() {
                     }});
 }
 
+void Nemesis::Forget(std::uint64_t bucket) {
+  if (bucket == 0 || bucket == 2) ids_forgotten_ = true;
+  if (bucket == 3) versions_forgotten_ = true;
+}
+
 std::string Nemesis::DrawKey(std::string* bucket) {
   static constexpr const char* kBuckets[] = {"stableid", "election", "heartbeat", "assignment"};
   static constexpr const char* kElectionKeys[] = {"leader", "control", "report"};
   const std::uint64_t which = Draw(4);
   *bucket = options_.prefix + "-" + kBuckets[which];
-  if (which == 0 || which == 2) ids_forgotten_ = true;
+  Forget(which);
   if (which == 1) return kElectionKeys[Draw(10) < 7 ? 0 : 1 + Draw(2)];
   return fmt::format("worker-{}", Draw(crew_.size()));
 }
@@ -356,7 +366,7 @@ void Nemesis::AddDataKinds() {
                       const std::uint64_t which = Draw(4);
                       const std::string bucket = options_.prefix + "-" + kBuckets[which];
                       if (!client_.DeleteBucket(bucket).ok()) return false;
-                      if (which == 0 || which == 2) ids_forgotten_ = true;
+                      Forget(which);
                       Did("delete-bucket", bucket);
                       return true;
                     }});

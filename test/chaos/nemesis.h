@@ -38,8 +38,7 @@ struct Deed {
 struct NemesisOptions {
   std::uint64_t seed = 1;
   std::string prefix = "chaos";
-  int max_workers = 12;
-  int replicas = 1;
+  std::vector<std::string> only = {};  // kinds; empty: all there are
 };
 
 class Nemesis {
@@ -64,6 +63,8 @@ class Nemesis {
   // Records were destroyed that prove which ids are taken: a worker may take an id while another's
   // lease on it runs, and neither is wrong.
   bool ids_forgotten() const { return ids_forgotten_; }
+  // Documents were destroyed: they alone tell how far versions had come.
+  bool versions_forgotten() const { return versions_forgotten_; }
 
  private:
   struct Active {
@@ -92,6 +93,7 @@ class Nemesis {
   bool CutPlaces(const std::string& kind, std::vector<Place> places, Crew::Way way);
   bool StopServer(const std::string& kind, bool kill);
   std::string DrawKey(std::string* bucket);
+  void Forget(std::uint64_t bucket);  // stableid, election, heartbeat, assignment
 
   Crew& crew_;
   Servers& servers_;
@@ -107,6 +109,7 @@ class Nemesis {
   std::int64_t striking_since_ = 0;
   std::string failure_;
   bool ids_forgotten_ = false;
+  bool versions_forgotten_ = false;
 };
 
 }  // namespace parti::chaos
