@@ -10,6 +10,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/time/time.h"
+#include "internal/wire/limits.h"
 
 namespace parti::kv {
 namespace {
@@ -38,6 +39,12 @@ int SmallNumber(const json& object, const char* name) {
   const std::uint64_t number = Number(object, name);
   return number <= 1'000'000 ? static_cast<int>(number) : 0;
 }
+
+// A stream can be made to begin at any sequence (first_seq, from nats-server 2.10 on), but no
+// record could name one that isn't an exact number in JSON: heartbeats that tell of it would be
+// unreadable to everybody.
+bool IsExact(std::uint64_t sequence) { return sequence <= wire::kMaxExactInteger; }
+constexpr std::string_view kTooFar = "its sequence is beyond 2^53 - 1; delete the bucket's stream";
 
 ApiError Unreadable(std::string_view what) {
   return {.code = 0, .err_code = 0, .description = fmt::format("unreadable answer: {}", what)};
@@ -123,6 +130,7 @@ ApiResult<PubAck> ReadPubAck(std::string_view text) {
   const json& answer = std::get<json>(parsed);
   PubAck ack{.stream = Text(answer, "stream"), .sequence = Number(answer, "seq")};
   if (ack.sequence == 0) return Unreadable("an acknowledgement without a sequence");
+  if (!IsExact(ack.sequence)) return Unreadable(kTooFar);
   return ack;
 }
 
@@ -135,6 +143,7 @@ ApiResult<StoredMessage> ReadStoredMessage(std::string_view text) {
                        .deleted = false,
                        .value = {}};
   if (stored.sequence == 0) return Unreadable("a message without a sequence");
+  if (!IsExact(stored.sequence)) return Unreadable(kTooFar);
   const std::optional<std::string> headers = Decode(Text(message, "hdrs"));
   std::optional<std::string> value = Decode(Text(message, "data"));
   if (!headers || !value) return Unreadable("a message that isn't base64");
@@ -156,6 +165,7 @@ ApiResult<StreamInfo> ReadStreamInfo(std::string_view text) {
   StreamInfo info;
   info.state.stream_id = *created;
   info.state.last_seq = Number(state, "last_seq");
+  if (!IsExact(info.state.last_seq)) return Unreadable(kTooFar);
   info.messages = Number(state, "messages");
   info.state.last_seq_gone = info.messages == 0;
   info.config = std::make_shared<const json>(Member(answer, "config"));
@@ -219,6 +229,7 @@ std::optional<DeliveryInfo> ReadDelivery(std::string_view reply) {
   const std::uint64_t stored_at = ReadNumber(tokens.at(first + 5)).value_or(0);
   const auto pending = ReadNumber(tokens.at(first + 6));
   if (!stream_sequence || !consumer_sequence || !pending) return std::nullopt;
+  if (!IsExact(*stream_sequence)) return std::nullopt;
   return DeliveryInfo{.stream = tokens.at(first),
                       .consumer = tokens.at(first + 1),
                       .stream_sequence = *stream_sequence,

@@ -1,5 +1,5 @@
 // JetStream's JSON: what is sent to its API and how its answers are read. Answers are untrusted:
-// any bytes give a value or an error.
+// any bytes give a value or an error. Sequences beyond 2^53 - 1 are errors.
 #ifndef PARTI_INTERNAL_KV_JETSTREAM_H_
 #define PARTI_INTERNAL_KV_JETSTREAM_H_
 

@@ -1,0 +1,249 @@
+// Inputs to begin with, from the encoders and from what real servers answered.
+#include <fmt/format.h>
+
+#include "internal/wire/records.h"
+#include "test/fuzz/targets.h"
+
+namespace parti::fuzz {
+namespace {
+
+using Seeds = std::map<std::string, std::string>;
+
+wire::Claim SomeClaim() {
+  return {
+      .identity = "host-a:77",
+      .incarnation = 7,
+      .nonce = 0xfedcba9876543210,
+      .lease_ms = 3000,
+      .process = {
+          .boot_id = "6f2d1c3e", .pid_namespace = 4026531836, .pid = 77, .start_ticks = 123456}};
+}
+
+wire::Leader SomeLeader() {
+  return {.epoch = 3,
+          .nonce = 0x0123456789abcdef,
+          .holder = "worker-0",
+          .renewals = 12,
+          .released = false,
+          .mode = wire::Mode::kExclusive,
+          .wire_version = 1,
+          .assignment_stream = 0x17d0000000000001,
+          .heartbeat_stream = 0,
+          .holder_nonce = 0xff,
+          .holder_beat = 41};
+}
+
+wire::Heartbeat SomeHeartbeat(wire::HeartbeatKind kind) {
+  wire::Heartbeat beat;
+  beat.kind = kind;
+  beat.incarnation = 7;
+  beat.nonce = 0xff;
+  beat.number = 42;
+  beat.lease_ms = 3000;
+  beat.applied_revision = 19;
+  beat.applied_nonce = 0xabc;
+  beat.highest_epoch = 3;
+  beat.state = "Stable";
+  beat.labels = {{"rack", "r1"}, {"zone", "z\"1\""}};
+  beat.refused = {{.partition = "p-1", .token = {3, 8}, .reason = "no room\n"}};
+  beat.replaced_revision = 17;
+  beat.evicting_epoch = 4;
+  return beat;
+}
+
+wire::Doc SomeDoc(int partitions) {
+  wire::Doc doc;
+  doc.epoch = 3;
+  doc.nonce = 0x0123456789abcdef;
+  doc.version = 9;
+  doc.life_incarnation = 7;
+  doc.life_nonce = 0xff;
+  doc.life_lease_ms = 3000;
+  for (int i = 0; i < partitions; ++i) {
+    doc.owned.push_back({fmt::format("p-{:03}", i), {3, static_cast<std::uint64_t>(i % 3 + 1)}});
+  }
+  doc.releasing = {"q-0", "q-1"};
+  return doc;
+}
+
+wire::Control SomeControl() {
+  return {.paused = true,
+          .drained = {"worker-1", "worker-4"},
+          .pins = {{"p-1", "worker-0"}, {"p-7", "worker-0"}}};
+}
+
+wire::Report SomeReport() {
+  return {.epoch = 3,
+          .nonce = 0x0123456789abcdef,
+          .leader = "worker-0",
+          .state = "Idle",
+          .version = 9,
+          .cause = "1 joined",
+          .listed = true,
+          .partitions = 24,
+          .unassigned = 2,
+          .sample = {"p-3", "p-5"},
+          .control_revision = 77,
+          .control_settled = false,
+          .problems = {"p-7 is pinned to worker-0, which is drained"}};
+}
+
+Seeds RecordSeeds(const std::string& plain) { return {{"plain", plain}, {"packed", "z" + plain}}; }
+
+Seeds HeartbeatSeeds() {
+  Seeds seeds = RecordSeeds(wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kLive)));
+  seeds["left"] = wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kLeft));
+  seeds["evicted"] = wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kEvicted));
+  return seeds;
+}
+
+Seeds DocSeeds() {
+  Seeds seeds = RecordSeeds(wire::Encode(SomeDoc(3)));
+  seeds["empty"] = wire::Encode(SomeDoc(0));
+  wire::Doc unknown = SomeDoc(0);
+  unknown.unknown = true;
+  seeds["unknown"] = wire::Encode(unknown);
+  return seeds;
+}
+
+// A doc of thousands of partitions, as the encoder packs it.
+Seeds UnpackSeeds() {
+  return {{"plain", wire::Encode(SomeDoc(3))}, {"packed", wire::Encode(SomeDoc(9000))}};
+}
+
+Seeds JetstreamSeeds() {
+  return {
+      {"ack", R"({"stream":"KV_parti-election","seq":12})"},
+      {"conflict",
+       R"({"error":{"code":400,"err_code":10071,"description":"wrong last sequence: 5"},"stream":"S","seq":0})"},
+      {"message",
+       R"({"type":"io.nats.jetstream.api.v1.stream_msg_get_response","message":{"subject":"$KV.parti-heartbeat.worker-0","seq":9,"hdrs":"TkFUUy8xLjANCktWLU9wZXJhdGlvbjogREVMDQoNCg==","data":"e30=","time":"2025-01-01T00:00:00.5Z"}})"},
+      {"stream",
+       R"({"config":{"name":"KV_parti-election","max_msgs_per_subject":1},"created":"2025-01-01T00:00:00.123456789Z","state":{"messages":1,"bytes":2,"first_seq":1,"last_seq":3}})"},
+      {"consumer",
+       R"({"stream_name":"S","name":"c","created":"2025-01-01T00:00:00Z","num_pending":4})"},
+      {"reply", "$JS.ACK.KV_parti-election.c.1.12.3.1735689600000000000.0"},
+      {"reply-domain", "$JS.ACK.hub.ACC.KV_parti-election.c.1.12.3.1735689600000000000.0"}};
+}
+
+Seeds ConnectionSeeds() {
+  return {
+      {"urls", "nats://user:secret@host-a:4222, tls://[::1]:4223,host-b"},
+      {"seed", "SUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n"},
+      {"credentials",
+       "-----BEGIN NATS USER JWT-----\neyJ0eXAi.eyJqdGki.c2ln\n------END NATS USER JWT------\n\n"
+       "-----BEGIN USER NKEY "
+       "SEED-----\nSUACSSL3UAHUDXKFSNVUZRF5UHPMWZ6BFDTJ7M6USDXIEDNPPQYYYCU3VY\n"
+       "------END USER NKEY SEED------\n"},
+      {"greeting",
+       "INFO {\"server_id\":\"N\",\"version\":\"2.9.10\",\"jetstream\":true,\"port\":4222}\r\n"}};
+}
+
+Seeds EventLineSeeds() {
+  return {
+      {"started", R"({"t":100,"event":"started","worker":"worker-0","incarnation":3})"},
+      {"acquired",
+       R"({"t":100,"event":"acquired","worker":"worker-0","incarnation":3,"partition":"p-1","epoch":2,"version":4})"},
+      {"released", R"({"t":100,"event":"released","partition":"p-1"})"},
+      {"lease", R"({"t":100,"event":"lease","until":9223372036854775807})"},
+      {"leader", R"({"t":100,"event":"leader","gained":true,"epoch":2})"},
+      {"state", R"({"t":100,"event":"state","state":"Stable"})"}};
+}
+
+Seeds SettingsSeeds() {
+  return {
+      {"plain",
+       "heartbeat_ttl=1500ms\nheartbeat_interval=500ms\nelection_ttl=2s\nmode=fast\nreplicas=3\n"
+       "storage=memory\nlabels=zone=a,rack=b\\,c\ncapacity=7\nprefix=orders\n"},
+      {"wrong",
+       "heartbeat_tll=1s\nreplicas=99\nmode=quick\nlabels=a\nprefix=a.b\nmax_workers=-1\n"}};
+}
+
+Seeds YamlSeeds() {
+  return {{"plain",
+           "# a worker\npreset: fast\nheartbeat_ttl: 4s\nlabels: {zone: a, rack: b}\n"
+           "server: nats://127.0.0.1:4222\npartitions: 24\nprefix: \"orders\"\n"},
+          {"wrong", "heartbeat_ttl: [1, 2]\npartitions: 0\n? {a: b}\n: &x 1\nprefix: *x\n"}};
+}
+
+std::string StatusEntry(int bucket, int key, const std::string& value) {
+  std::string entry{static_cast<char>(bucket), 0, 1, static_cast<char>(key)};
+  entry += static_cast<char>(value.size() >> 8U);
+  entry += static_cast<char>(value.size() & 0xffU);
+  return entry + value;
+}
+
+Seeds StatusSeeds() {
+  wire::Leader leader = SomeLeader();
+  const std::string election = StatusEntry(1, 0, wire::Encode(leader)) +
+                               StatusEntry(1, 1, wire::Encode(SomeControl())) +
+                               StatusEntry(1, 2, wire::Encode(SomeReport()));
+  const std::string worker =
+      StatusEntry(0, 0, wire::Encode(SomeClaim())) +
+      StatusEntry(2, 0, wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kLive))) +
+      StatusEntry(3, 0, wire::Encode(SomeDoc(3)));
+  wire::Heartbeat strange = SomeHeartbeat(wire::HeartbeatKind::kLive);
+  strange.state = "\x1b[2J";
+  strange.labels = {{"a\nb", "\x1b]0;title\x07"}};
+  return {
+      {"group", election + worker},
+      {"evicted",
+       election + StatusEntry(2, 1, wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kEvicted)))},
+      {"escapes", worker + StatusEntry(2, 1, wire::Encode(strange))}};
+}
+
+// Scripts for the world of worker_world.h. Settle is 0, Tick 12; the first three bytes are
+// settings.
+std::string Script(char flags, std::string_view rest) {
+  std::string script{'\x01', flags, '\x05'};
+  script.append(rest);
+  return script;
+}
+
+std::string Repeat(std::string_view what, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += what;
+  return all;
+}
+
+Seeds WorkerSeeds() {
+  const std::string list = {'\x36', '\x0f'};                  // four partitions
+  const std::string onward(std::string_view("\x00\x0c", 2));  // settle, tick
+  Seeds seeds;
+  for (const auto& [name, flags] : {std::pair("new-group", '\x04'), std::pair("old-group", '\x00'),
+                                    std::pair("fast", '\x06'), std::pair("small-docs", '\x14')}) {
+    seeds[name] = Script(flags, list + Repeat(onward, 40));
+  }
+  // Somebody else leads, and grants two partitions to this life; later only one.
+  const std::string other(std::string_view("\x28\x01\x00\x02\x01\x01\x05\x01", 8));
+  const std::string renewal(std::string_view("\x28\x01\x00\x02\x00\x00\x02", 7));
+  const std::string grant(std::string_view("\x28\x03\x00\x02\x00\x01\x03\x00", 8));
+  const std::string less(std::string_view("\x28\x03\x00\x02\x00\x02\x01\x02", 8));
+  const std::string meanwhile = onward + renewal;
+  seeds["member"] = Script('\x00', other + Repeat(meanwhile, 20) + grant + Repeat(meanwhile, 4) +
+                                       less + Repeat(meanwhile, 6));
+  const std::string lie(std::string_view("\x21\x00\x05\x00\x18\x00\x03", 7));
+  seeds["lies"] = Script('\x04', list + Repeat(onward, 12) + Repeat(lie, 6) + Repeat(onward, 6));
+  return seeds;
+}
+
+}  // namespace
+
+Seeds SeedsOf(std::string_view target) {
+  if (target == "claim") return RecordSeeds(wire::Encode(SomeClaim()));
+  if (target == "leader") return RecordSeeds(wire::Encode(SomeLeader()));
+  if (target == "heartbeat") return HeartbeatSeeds();
+  if (target == "doc") return DocSeeds();
+  if (target == "control") return RecordSeeds(wire::Encode(SomeControl()));
+  if (target == "report") return RecordSeeds(wire::Encode(SomeReport()));
+  if (target == "unpack") return UnpackSeeds();
+  if (target == "jetstream") return JetstreamSeeds();
+  if (target == "connection") return ConnectionSeeds();
+  if (target == "event-line") return EventLineSeeds();
+  if (target == "settings") return SettingsSeeds();
+  if (target == "yaml") return YamlSeeds();
+  if (target == "status") return StatusSeeds();
+  return WorkerSeeds();
+}
+
+}  // namespace parti::fuzz
