@@ -78,6 +78,7 @@ void Applier::ReleaseAll() {
 void Applier::OnEntry(const wire::Entry& entry) {
   if (!active_ || entry.key != life_.worker || entry.deleted) return;
   // Rule [8]: within a life docs count in rising revision order only.
+  // Model: ownership.pml, RULE forward-only.
   if (entry.revision <= newest_seen_ && RuleOn(Rule::kForwardOnly)) return;
   auto doc = context_->DecodeDoc(entry.value);
   if (!doc.ok()) {
@@ -97,6 +98,7 @@ void Applier::OnEntry(const wire::Entry& entry) {
 }
 
 // Rule [2]: the epoch is read from the stream, and the read starts after the doc was seen.
+// Model: ownership.pml, RULE check-fence.
 void Applier::CheckFence() {
   if (!pending_ || applying_) return;
   if (!RuleOn(Rule::kCheckFence)) return Apply();
@@ -179,6 +181,7 @@ void Applier::Apply() {
 }
 
 // Drained: claim what was added, tell the leader, start the work.
+// Model: ownership.pml, RULE drain-before-ack.
 void Applier::Finish() {
   const Seen seen = *std::move(applying_);
   applying_.reset();

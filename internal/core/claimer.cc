@@ -166,6 +166,7 @@ Nanos Claimer::FreeAt(const std::string& id) {
   if (!RuleOn(Rule::kJoinerWatches)) return not_before;
   // Everything else must have been watched unchanged for the recorded lease; where none can be
   // read, for the longest known.
+  // Model: twins.pml, RULE joiner-watches.
   std::int64_t lease_ms = 0;
   Nanos since = 0;
   bool recorded = false;

@@ -352,6 +352,7 @@ void Election::Won(std::uint64_t revision) {
   act_at_ = sent_ + context_->settings.election_ttl / 3;
   act_ = [this] { Renew(); };
   // Rule [1]: only now, with the fence written, the new leader begins to read.
+  // Model: ownership.pml, RULE read-after-fence.
   if (RuleOn(Rule::kReadAfterFence)) host_->Elected(term_);
 }
 

@@ -50,6 +50,8 @@ void GroupView::SawLease(std::int64_t lease_ms) {
 
 // The wait counts from the moment when we received exactly the revision that the tombstone
 // replaced; if we never did, from our first sight of the tombstone.
+// Model: ownership.pml, RULE wait-after-tombstone.
+// Model: lease.pml, RULE wait-after-tombstone.
 void GroupView::NoteTombstone(HeartbeatView& view, const HeartbeatView& before) {
   const bool received = before.revision != 0 && before.revision == view.record->replaced_revision;
   const Nanos from = received ? before.since : view.since;
@@ -181,6 +183,7 @@ bool WorkerView::MembershipChanged() {
   return changed;
 }
 
+// Model: ownership.pml, RULE unexplained-holds-all.
 bool WorkerView::unexplained() const {
   // Of a tombstone, too: it repeats what the last heartbeat had applied.
   if (!heartbeat.live() && !heartbeat.evicted()) return false;
@@ -194,6 +197,7 @@ bool WorkerView::unexplained() const {
 bool WorkerView::usable() const {
   if (!heartbeat.live() || evicting || condemned || suspect || doc_blocks()) return false;
   // Rule [5]: nothing is written for an older life than the doc names.
+  // Model: ownership.pml, RULE never-older-life.
   if (doc.valid && !same_life() && !newer_life() && RuleOn(Rule::kNeverOlderLife)) return false;
   return !unexplained() || !RuleOn(Rule::kUnexplainedHoldsAll);
 }
@@ -216,11 +220,13 @@ Holdings GroupView::PossiblyHeld(const WorkerView& worker, Nanos now) const {
   const DocView& doc = worker.doc;
   const bool over = DocLifeIsOver(worker, now);
   if (doc.unreadable) {
+    // Model: ownership.pml, RULE unreadable-holds-all.
     if (!over && RuleOn(Rule::kUnreadableHoldsAll)) held.everything = true;
   } else if (doc.unknown && !over) {
     held.everything = true;
   } else if (doc.valid && !over) {
     // Rule [4]: before the worker has acknowledged the doc it may hold what that takes away, too.
+    // Model: ownership.pml, RULE unacked-holds-all.
     const bool exact = worker.acknowledged() || !RuleOn(Rule::kUnackedHoldsAll);
     held.partitions = exact ? doc.owned : Union(doc.owned, doc.releasing);
   }
@@ -229,7 +235,8 @@ Holdings GroupView::PossiblyHeld(const WorkerView& worker, Nanos now) const {
       RuleOn(Rule::kUnexplainedHoldsAll)) {
     held.everything = true;
   }
-  // Rule [7]
+  // Rule [7]: what a write without an answer would add.
+  // Model: ownership.pml, RULE remember-unanswered.
   if (RuleOn(Rule::kRememberUnanswered)) {
     for (const UnansweredWrite& write : doc.unanswered) {
       if (worker.heartbeat.record && worker.heartbeat.record->incarnation > write.incarnation) {

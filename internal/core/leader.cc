@@ -137,6 +137,7 @@ void Leader::TakeOver() {
   // Without a record of what the streams were, or with other streams than the predecessor's,
   // somebody may hold what nothing here tells of: until the longest lease is over, nothing is
   // granted.
+  // Model: ownership.pml, RULE first-grant-waits.
   const bool unknown_past = term_.found_absent || recreated ||
                             (term_.heartbeat_stream == 0 && term_.assignment_stream == 0);
   const bool waived = context_->settings.assume_new_group && term_.found_absent;

@@ -122,6 +122,7 @@ void Lease::Note(bool ok) {
 }
 
 // The lease counts from the sending of the very heartbeat that was accepted, not of a later one.
+// Model: lease.pml, RULE lease-from-send.
 void Lease::Accepted(std::uint64_t revision, std::uint64_t number) {
   revision_ = revision;
   backoff_.Reset();
@@ -174,6 +175,7 @@ void Lease::OnReadBack(const KvAnswer& answer) {
   }
   Note(false);
   // A tombstone with our own nonce, another life, a deleted key: a life never overwrites those.
+  // Model: lease.pml, RULE stop-at-tombstone.
   host_->LifeEnded("evicted: the heartbeat key of " + life_.worker + " no longer bears this life");
 }
 

@@ -61,6 +61,7 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, Verdict* verdict) const {
         (!worker.newer_life() && !worker.same_life() && !heartbeat.evicted()))) ||
       (doc.unreadable && !heartbeat.record);
   // Rule [5]: a heartbeat older than the doc is no basis for anything but its end.
+  // Model: ownership.pml, RULE never-older-life.
   const bool older_counts = !heartbeat.record || RuleOn(Rule::kNeverOlderLife);
   if (doc_unexplained && older_counts && !heartbeat.unreadable()) {
     *verdict = {EvictionReason::kUnexplained,

@@ -49,6 +49,7 @@ class Publisher::Holders {
   }
 
   // Rule [3]: a partition may be granted only while no other worker possibly holds it.
+  // Model: ownership.pml, RULE grant-only-free.
   bool FreeFor(int worker, PartitionIndex p) const {
     if (!RuleOn(Rule::kGrantOnlyFree)) return true;
     return (everything_ == kNobody || everything_ == worker) &&
@@ -145,6 +146,8 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   const bool foreign = doc.epoch != term_.epoch || doc.nonce != term_.nonce;
   // Rule [6]: a predecessor's doc that was never acknowledged will be refused by its worker;
   // writing it again under our epoch is granting, and obeys rule [3].
+  // Model: ownership.pml, RULE rewrite-foreign.
+  // Model: ownership.pml, RULE rewrite-is-grant.
   const bool rewrite = same && foreign && !worker.acknowledged() && RuleOn(Rule::kRewriteForeign);
   const bool standing_counts = same && (!rewrite || !RuleOn(Rule::kRewriteIsGrant));
 
@@ -183,6 +186,7 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
     tokens.push_back(token);
   }
   // Rule [4]: what may still be held is never forgotten.
+  // Model: ownership.pml, RULE keep-releasing.
   if (RuleOn(Rule::kKeepReleasing)) {
     draft.releasing = GroupView::Minus(held.partitions, draft.owned);
   }

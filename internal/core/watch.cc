@@ -58,6 +58,7 @@ void Watch::OnSnapshotEnd(const wire::StreamState& stream) {
 
 // Rule [1]: a scan counts only once it reached the last sequence reported after it was begun. (A
 // watch of one key can't reach other keys' messages: its snapshot is that key alone.)
+// Model: ownership.pml, RULE scan-reaches-end.
 void Watch::CheckReady() {
   if (!ended_ || ready_) return;
   const bool reached = !key_.empty() || highest_seen_ >= stream_.last_seq || stream_.last_seq_gone;
