@@ -19,6 +19,10 @@ constexpr milliseconds kBackoffMax(160);
 constexpr milliseconds kPermanentBackoff(1'000);
 // Between two looks after missing buckets, however many requests miss them.
 constexpr milliseconds kCheckInterval(200);
+// The server says that a deleted stream is gone before its files are. A stream of the same name
+// that is created in between loses them: it then takes creates of one key again and again, and so
+// has had four leaders of one epoch (nats-server 2.9.10, on a busy machine).
+constexpr milliseconds kRecreateWait(400);
 constexpr milliseconds kVersionTimeout(1'500);
 constexpr milliseconds kBorrowedPoll(50);
 
@@ -166,6 +170,7 @@ bool Connector::Serve(const std::shared_ptr<Session>& session) {
       if (Over()) break;
       check_buckets_ = false;
       lock.unlock();
+      Pause(kRecreateWait);
       EnsureBuckets(*session, /*recreating=*/true);
       Pause(kCheckInterval);
       lock.lock();
