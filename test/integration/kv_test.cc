@@ -514,8 +514,12 @@ absl::Status ReadyWith(const test::NatsServer& server, const NatsKvOptions& opti
                            {"storage", "file"},         {"num_replicas", 1},
                            {"max_msgs_per_subject", 1}, {"discard", "new"}};
   config.update(changes);
-  const auto created = admin.Ask("$JS.API.STREAM.CREATE.KV_" + bucket, config);
-  EXPECT_FALSE(created.contains("error")) << created;
+  // nats-server 2.10 may still be removing the files of a stream that it said is deleted.
+  nlohmann::json created;
+  EXPECT_TRUE(WaitFor([&] {
+    created = admin.Ask("$JS.API.STREAM.CREATE.KV_" + bucket, config);
+    return !created.contains("error");
+  })) << created;
   KvClient client(options);
   const absl::Status ready = client.WaitReady();
   client.kv().Shutdown();
