@@ -132,7 +132,8 @@ absl::StatusOr<std::string> UserPublicKey(std::string_view seed) {
 }
 
 std::string FindSeed(std::string_view text) {
-  if (const std::string_view dashed = Trimmed(Between(text, "NKEY SEED")); !dashed.empty()) {
+  const std::string_view dashed = Trimmed(Between(text, "NKEY SEED"));
+  if (dashed.starts_with('S')) {
     return std::string(dashed);
   }
   while (!text.empty()) {
