@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kMillisecond = 1'000'000;
 constexpr std::chrono::seconds kLeaveTimeout(30);
+constexpr std::int64_t kSupervisorMs = 500;
 
 }  // namespace
 
@@ -93,6 +94,7 @@ void Nemesis::Strike() {
 
 void Nemesis::Tick() {
   if (network_ != nullptr) network_->Tick();
+  RestartTheCrashed();
   const std::int64_t now = cli::BootNanos();
   for (std::size_t i = 0; i < active_.size();) {
     if (active_[i].ends > now) {
@@ -102,6 +104,21 @@ void Nemesis::Tick() {
     const std::function<void()> undo = std::move(active_[i].undo);
     active_.erase(active_.begin() + static_cast<std::ptrdiff_t>(i));
     undo();
+  }
+}
+
+// As a supervisor does. (nats-server 2.9.10 crashes now and then when a stream is deleted while a
+// message of it is asked for.)
+void Nemesis::RestartTheCrashed() {
+  for (std::size_t server = 0; server < servers_.size(); ++server) {
+    if (server_busy_[server] || servers_.Running(server)) continue;
+    server_busy_[server] = true;
+    striking_since_ = cli::BootNanos();
+    Did("(server crash)", servers_.name(server) + " ended by itself; its log says why");
+    Until(kSupervisorMs, [this, server] {
+      Check(servers_.Restart(server), "a server doesn't start again");
+      server_busy_[server] = false;
+    });
   }
 }
 

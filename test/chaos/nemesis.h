@@ -93,6 +93,7 @@ class Nemesis {
   bool CutPlaces(const std::string& kind, std::vector<Place> places, Crew::Way way);
   bool StopServer(const std::string& kind, bool kill);
   std::string DrawKey(std::string* bucket);
+  void RestartTheCrashed();
   void Forget(std::uint64_t bucket);  // stableid, election, heartbeat, assignment
 
   Crew& crew_;
