@@ -210,11 +210,11 @@ absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec
 }
 
 absl::Status EnsureBucket(Requests& requests, const Names& names, const BucketSpec& spec,
-                          std::chrono::milliseconds timeout, bool* created) {
+                          std::chrono::milliseconds timeout, bool* created, bool may_create) {
   *created = false;
   const absl::StatusOr<StreamInfo> found = AskForStream(requests, names, spec, timeout);
   if (found.ok()) return CheckFits(spec, *found);
-  if (!absl::IsNotFound(found.status())) return found.status();
+  if (!absl::IsNotFound(found.status()) || !may_create) return found.status();
   const Requests::Answer answer = requests.Call(
       {.subject = names.Api("STREAM.CREATE." + StreamOf(spec)), .data = StreamCreateBody(spec)},
       timeout);

@@ -63,9 +63,9 @@ absl::Status CheckFits(const BucketSpec& spec, const StreamInfo& found);
 
 // Creates the bucket, or binds it if it is there; `created` tells which. Unavailable: try again;
 // Aborted: nobody answered, so there may be no JetStream; any other error needs somebody to act.
-// Waits for answers.
+// Waits for answers. Without `may_create` NotFound says that there is none.
 absl::Status EnsureBucket(Requests& requests, const Names& names, const BucketSpec& spec,
-                          std::chrono::milliseconds timeout, bool* created);
+                          std::chrono::milliseconds timeout, bool* created, bool may_create = true);
 
 // OK if the bucket is there, whatever it is like. NotFound: it isn't. Waits for answers.
 absl::Status FindBucket(Requests& requests, const Names& names, const BucketSpec& spec,

@@ -170,7 +170,6 @@ bool Connector::Serve(const std::shared_ptr<Session>& session) {
       if (Over()) break;
       check_buckets_ = false;
       lock.unlock();
-      Pause(kRecreateWait);
       EnsureBuckets(*session, /*recreating=*/true);
       Pause(kCheckInterval);
       lock.lock();
@@ -209,11 +208,15 @@ absl::Status Connector::TryBuckets(const Session& session, bool recreating) {
   if (absl::Status status = CheckVersion(session); !status.ok()) return status;
   for (const BucketSpec& spec : options_.buckets) {
     bool created = false;
-    if (absl::Status status =
-            EnsureBucket(*requests_, options_.names, spec, options_.pace.api_timeout, &created);
-        !status.ok()) {
-      return ExplainSilence(session, status);
+    const milliseconds timeout = options_.pace.api_timeout;
+    const bool may_create = !recreating;
+    absl::Status status =
+        EnsureBucket(*requests_, options_.names, spec, timeout, &created, may_create);
+    if (recreating && absl::IsNotFound(status)) {
+      Pause(kRecreateWait);
+      status = EnsureBucket(*requests_, options_.names, spec, timeout, &created);
     }
+    if (!status.ok()) return ExplainSilence(session, status);
     if (created && recreating) callbacks_.on_recreated(spec.bucket);
   }
   return absl::OkStatus();
