@@ -70,15 +70,17 @@ bit peace;
 #define TROUBLE (!peace)
 #define MAYJOIN(w) (inc[w] < MAXINC || (peace && inc[w] < MAXINC + 2))
 #define MAYWRITE (drev[0] + drev[1] < MAXREV || (peace && drev[0] + drev[1] < MAXREV + 12))
+#define MAYLEAD (fence < MAXFENCE || peace)
 #define PLANNED(w, t) (!peace || (t) == (NP == 1 -> !(w) : 1 << (w)))
 #else
 #define TROUBLE 1
 #define MAYJOIN(w) (inc[w] < MAXINC)
 #define MAYWRITE (drev[0] + drev[1] < MAXREV)
+#define MAYLEAD (fence < MAXFENCE)
 #define PLANNED(w, t) 1
 #endif
 #ifdef GARBAGE
-bit dbad[2], littered;                                      /* the doc is nonsense, or deleted */
+bit littered; byte dbad[2];                                 /* 1: the doc is nonsense, or deleted; 2: it stands in for one */
 #define DBAD(w) dbad[w]
 #define SETBAD(w, x) dbad[w] = x
 #else
@@ -201,10 +203,12 @@ end:
 /* ---- what a leader thinks of worker a: heartbeat xk, xi, xa; doc vr, ve, vi, vo, vl (releasing) ---- */
 
 #ifdef GARBAGE
-#define BAD(a) vb[a]
+#define BAD(a) (vb[a] == 1)
+#define UNKNOWN(a) (vb[a] == 2)
 #define SAWBAD(a, x) vb[a] = x
 #else
 #define BAD(a) 0
+#define UNKNOWN(a) 0
 #define SAWBAD(a, x) skip
 #endif
 #define RECORD(a) (xk[a] == LIVE || xk[a] == EVICTED || xk[a] == LEFT)
@@ -230,7 +234,7 @@ end:
 #ifdef NO_UNEXPLAINED_HOLDS_ALL
 #define MYSTERY(a) 0
 #else
-#define MYSTERY(a) (!WAITED(a) && (UNEXPLAINED(a) || sus[a]))
+#define MYSTERY(a) (!WAITED(a) && (UNEXPLAINED(a) || sus[a] != 0))
 #endif
 #else
 #define ACKED(a) (SAMELIFE(a) && xk[a] == LIVE && xa[a] == vr[a])
@@ -262,14 +266,14 @@ end:
 #else
 #define BYDOC(a) (ACKED(a) -> vo[a] : (vo[a] | vl[a]))
 #endif
-#define HELD(a) (MAYLAND(a) | (MYSTERY(a) -> ALL : 0) | (OVER(a) -> 0 : (BAD(a) -> NONSENSE : BYDOC(a))))
+#define HELD(a) (MAYLAND(a) | (MYSTERY(a) -> ALL : 0) | (OVER(a) -> 0 : (BAD(a) || UNKNOWN(a) -> NONSENSE : BYDOC(a))))
 /* RULE never-older-life [5]: internal/core/group_view.cc, internal/core/monitor.cc */
 #ifdef NO_NEVER_OLDER_LIFE
 #define OLDER(a) 0
 #else
 #define OLDER(a) (vr[a] > 0 && !BAD(a) && xi[a] < vi[a])
 #endif
-#define USABLE(a) (xk[a] == LIVE && !BAD(a) && !MYSTERY(a) && !OLDER(a))
+#define USABLE(a) (xk[a] == LIVE && !BAD(a) && !(UNKNOWN(a) && SAMELIFE(a)) && !MYSTERY(a) && !OLDER(a))
 
 /* ---- what it writes: any part of target t that stands already or is free ---- */
 
@@ -319,7 +323,7 @@ end:
 #define NEEDED(a, o, t) (!SAMELIFE(a) || REWRITE(a) || UNANSWERED(a) || (OWN(a, o, t)) != vo[a])
 #ifdef WIPE
 #define HASSTREAM (gd == dstream)
-#define SAMESTREAM (vr[0] >= 0 && HASSTREAM)
+#define SAMESTREAM HASSTREAM
 #define HELDBACK hold
 #else
 #define SAMESTREAM 1
@@ -336,9 +340,14 @@ end:
    x = OWN(a, o, t); y = RELEASING(a, o, t); \
    PUT(a, vr[a], epoch, xi[a], x, y); TOOK(a, xi[a], x, y); \
    printf("leader %d: writes doc %d of worker-%d for life %d: owned %d, releasing %d\n", epoch, vr[a], a, vi[a], x, y); x = 0; y = 0 }
-#define EMPTY(a) d_step { ACTS(a) && SAME(a) && xk[a] != LIVE && OVER(a) && (vo[a] || vl[a] || BAD(a) || UNANSWERED(a)) -> \
+#define EMPTY(a) d_step { ACTS(a) && SAME(a) && xk[a] != LIVE && OVER(a) && (vo[a] || vl[a] || BAD(a) || UNKNOWN(a) || UNANSWERED(a)) -> \
    x = (xi[a] > vi[a] -> xi[a] : vi[a]); PUT(a, vr[a], epoch, x, 0, 0); TOOK(a, x, 0, 0); \
    printf("leader %d: empties doc %d of worker-%d, which is gone\n", epoch, vr[a], a); x = 0 }
+#ifdef GARBAGE    /* who lives under an unreadable doc holds everything; the stand-in says whom that is true of */
+#define STANDIN(a) d_step { ACTS(a) && SAME(a) && xk[a] == LIVE && BAD(a) -> \
+   PUT(a, vr[a], epoch, xi[a], 0, 0); TOOK(a, xi[a], 0, 0); SETBAD(a, 2); SAWBAD(a, 2); \
+   printf("leader %d: writes doc %d of worker-%d, which stands in for the unreadable one\n", epoch, vr[a], a) }
+#endif
 #ifdef PENDING
 #define SEND(a, o, t) d_step { TROUBLE && ACTS(a) && !pq[a] && USABLE(a) && NEEDED(a, o, t) -> \
    pq[a] = 1; pat[a] = vr[a]; pepoch[a] = epoch; pinc[a] = xi[a]; pown[a] = OWN(a, o, t); prel[a] = RELEASING(a, o, t); \
@@ -355,8 +364,8 @@ end:
 /* ---- what it reads ---- */
 
 #ifdef WIPE
-#define SEEHIGHEST(a) xn[a] = hnonce[a]; if :: hseen[a] >= epoch || hkind[a] != LIVE -> sus[a] = 0 :: else fi
-#define HDIFFERS(a) (xn[a] != hnonce[a] || (sus[a] && hseen[a] >= epoch))
+#define SEEHIGHEST(a) xn[a] = hnonce[a]; if :: hseen[a] >= epoch || hkind[a] != LIVE || hinc[a] != sus[a] -> sus[a] = 0 :: else fi
+#define HDIFFERS(a) (xn[a] != hnonce[a] || (sus[a] != 0 && hseen[a] >= epoch))
 #else
 #define SEEHIGHEST(a) skip
 #define HDIFFERS(a) 0
@@ -385,7 +394,7 @@ end:
    TAKE(a, qrev[a], qepoch[a], qinc[a], qown[a], qrel[a]); \
    printf("leader %d: its scan ends early: doc %d of worker-%d: life %d, owned %d, releasing %d\n", epoch, vr[a], a, vi[a], vo[a], vl[a]) }
 #endif
-#define EVICT(a) d_step { epoch > 0 && loaded == 2 && (TROUBLE || xk[a] == DELETED || BAD(a) || MYSTERY(a) || OLDER(a)) && \
+#define EVICT(a) d_step { epoch > 0 && loaded == 2 && (TROUBLE || xk[a] == DELETED || (UNKNOWN(a) && SAMELIFE(a)) || MYSTERY(a) || OLDER(a)) && \
    (xk[a] == LIVE || xk[a] == DELETED) && SEES(a) && VIEWED(a) -> \
    if :: vi[a] > xi[a] -> hinc[a] = vi[a]; xi[a] = vi[a] :: else fi; hkind[a] = EVICTED; xk[a] = EVICTED; gone[a] = inc[a]; \
    printf("leader %d: evicts worker-%d, life %d\n", epoch, a, xi[a]) }
@@ -396,7 +405,7 @@ proctype Leader(byte me) {
   byte vr[2], ve[2], vi[2], vo[2], vl[2];                   /* its view of the docs       */
   byte xk[2], xi[2], xa[2];                                 /* its view of the heartbeats */
 #ifdef GARBAGE
-  bit vb[2];
+  byte vb[2];
 #endif
 #ifdef PENDING
   byte pw, pl;                                              /* unanswered writes, for which life */
@@ -408,14 +417,15 @@ proctype Leader(byte me) {
 #define WANT skip
 #endif
 #ifdef WIPE
-  byte xn[2]; bit sus[2], gd, gh, hold, asked;
+  byte xn[2], sus[2]; bit gd, gh, hold;
 /* RULE first-grant-waits: internal/core/leader.cc. Where a stream isn't the one that the record names. */
 #ifdef NO_FIRST_GRANT_WAITS
 #define UNKNOWNPAST 0
 #else
 #define UNKNOWNPAST (ldstream != dstream || lhstream != hstream)
 #endif
-#define STREAMS gd = dstream; gh = hstream; hold = UNKNOWNPAST; sus[0] = hold; sus[1] = hold
+#define STREAMS gd = dstream; gh = hstream; hold = UNKNOWNPAST; \
+   sus[0] = (hold && hkind[0] == LIVE && hseen[0] < epoch -> hinc[0] : 0); sus[1] = (hold && hkind[1] == LIVE && hseen[1] < epoch -> hinc[1] : 0)
 #define BLANKSTREAMS xn[0] = 0; xn[1] = 0; sus[0] = 0; sus[1] = 0; gd = 0; gh = 0; hold = 0
 #define ORPHAN(w) (lease[w] && !(hkind[w] == LIVE && hinc[w] == inc[w]))
 #else
@@ -424,7 +434,7 @@ proctype Leader(byte me) {
 #endif
 end:
   do
-  :: d_step { epoch == 0 && fence < MAXFENCE && (LEADERS == 1 || fence == me) ->
+  :: d_step { epoch == 0 && MAYLEAD && (LEADERS == 1 || fence == me) ->
        fence++; epoch = fence; STREAMS; WANT; printf("leader %d: takes over, and writes its fence\n", epoch) }
 #ifdef SUCCESSOR
   :: d_step { epoch > 0 && fence < MAXFENCE && TROUBLE -> printf("leader %d: dies\n", epoch);
@@ -436,7 +446,7 @@ end:
 #endif
 #ifdef WIPE
   /* It notices that a stream is another one, by its identity or by a doc that has vanished. */
-  :: d_step { epoch > 0 && (gd != dstream || gh != hstream) && fence < MAXFENCE ->
+  :: d_step { epoch > 0 && (gd != dstream || gh != hstream) && MAYLEAD ->
        loaded = 0; BLANK(0); BLANK(1); BLANKSTREAMS; fence++; epoch = fence; STREAMS;
        printf("leader %d: a bucket was recreated; a new term\n", epoch) }
   /* The longest lease is over: no life is left whose heartbeat is gone. */
@@ -450,6 +460,9 @@ end:
 #endif
   :: EVICT(0)        :: EVICT(1)
   :: EMPTY(0)        :: EMPTY(1)
+#ifdef GARBAGE
+  :: STANDIN(0)
+#endif
   :: PUBLISH(0, 1, 0) :: PUBLISH(1, 0, 0)
   :: PUBLISH(0, 1, 1) :: PUBLISH(1, 0, 1)
 #if NP == 2
