@@ -103,14 +103,16 @@ void Applier::CheckFence() {
   if (!pending_ || applying_) return;
   if (!RuleOn(Rule::kCheckFence)) return Apply();
   checking_ = true;
-  const std::uint64_t revision = pending_->revision;
+  // By number, not by the doc's revision: in a recreated stream another doc may bear the same one,
+  // and the read began before that one was seen.
+  const std::uint64_t check = ++check_;
   context_->Get(scope_, Bucket::kElection, "leader",
-                [this, revision](const KvAnswer& a) { OnFence(a, revision); });
+                [this, check](const KvAnswer& a) { OnFence(a, check); });
 }
 
-void Applier::OnFence(const KvAnswer& answer, std::uint64_t revision) {
+void Applier::OnFence(const KvAnswer& answer, std::uint64_t check) {
   // A newer doc came meanwhile and has a read of its own.
-  if (!pending_ || pending_->revision != revision || applying_) return;
+  if (!pending_ || check != check_ || applying_) return;
   checking_ = false;
   if (answer.code != KvCode::kOk || answer.entry.deleted) return RetryFence();
   const auto leader = context_->DecodeLeader(answer.entry.value);

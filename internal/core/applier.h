@@ -56,7 +56,7 @@ class Applier {
 
   void OnEntry(const wire::Entry& entry);
   void CheckFence();
-  void OnFence(const KvAnswer& answer, std::uint64_t revision);
+  void OnFence(const KvAnswer& answer, std::uint64_t check);
   void RetryFence();
   void Apply();
   void Finish();
@@ -75,6 +75,7 @@ class Applier {
   std::uint64_t newest_seen_ = 0;  // revision; within the life only rising ones count [8]
   std::optional<Seen> pending_;    // seen, fence not checked
   bool checking_ = false;
+  std::uint64_t check_ = 0;       // the newest check of the fence
   std::optional<Seen> applying_;  // fence checked, draining
   Ticket applying_ticket_ = 0;
   std::uint64_t applied_revision_ = 0;
