@@ -17,6 +17,7 @@
 #include "test/simulation/provoke.h"
 #include "test/simulation/run.h"
 #include "test/simulation/schedules.h"
+#include "test/simulation/shrink.h"
 
 namespace parti::simulation {
 namespace {
@@ -26,6 +27,7 @@ using SteadyClock = std::chrono::steady_clock;
 // From this many seeds on, a campaign in which too little happened proves nothing and fails.
 constexpr std::uint64_t kJudgeTallyFrom = 500;
 constexpr std::size_t kHistoryLines = 120;
+constexpr std::uint64_t kScheduleSeeds = 5;
 
 // For the last words of a run that dies of a failed assertion.
 thread_local std::uint64_t t_seed = 0;
@@ -58,10 +60,13 @@ class Campaign {
 
   int Run() {
     if (!SetRules()) return 2;
+    if (options_.schedule == "list") return List();
     if (!options_.schedule.empty()) return PlayOne();
     if (options_.story) return Tell(options_.first, true);
+    if (options_.shrink) return ShrinkAndTell(options_.first);
     std::signal(SIGABRT, OnDeath);
     std::signal(SIGSEGV, OnDeath);
+    if (const int code = PlayAll(); code != 0) return code;
     start_ = SteadyClock::now();
     std::vector<std::thread> threads;
     for (int i = 0; i < std::max(1, options_.jobs); ++i) {
@@ -70,7 +75,11 @@ class Campaign {
     for (std::thread& thread : threads) thread.join();
     if (isatty(STDOUT_FILENO) != 0) fmt::print("\r\033[K");
     Summarise();
-    if (sum_.failed) return Tell(*sum_.failed, false);
+    if (sum_.failed) {
+      Tell(*sum_.failed, false);
+      if (!options_.keep_going && !options_.no_shrink) ShrinkAndTell(*sum_.failed);
+      return 1;
+    }
     return TooLittleHappened() ? 1 : 0;
   }
 
@@ -195,16 +204,52 @@ class Campaign {
     return too_little;
   }
 
+  static int List() {
+    for (const Schedule& schedule : Schedules()) {
+      fmt::print("{:<28} {}\n", schedule.name, schedule.what);
+    }
+    return 0;
+  }
+
   int PlayOne() const {
-    const std::optional<core::Rule> rule = RuleNamed(options_.schedule);
-    if (!rule) return 2;
-    if (!HasSchedule(*rule)) {
-      fmt::print(stderr, "{} has no schedule; try --provoke {}\n", options_.schedule,
+    const Schedule* schedule = FindSchedule(options_.schedule);
+    if (schedule == nullptr) {
+      fmt::print(stderr, "no schedule is called {}; --schedule list tells which there are\n",
                  options_.schedule);
       return 2;
     }
+    return TellSchedule(*schedule, options_.first);
+  }
+
+  // Before the seeds: histories that chance won't find. In worlds that are provoked, or where a
+  // rule is off, seeds are what is asked for.
+  int PlayAll() const {
+    if (provoked_ || !options_.off.empty() || options_.keep_going) return 0;
+    for (const Schedule& schedule : Schedules()) {
+      bool set_up = false;
+      for (std::uint64_t seed = 1; seed <= kScheduleSeeds; ++seed) {
+        History history(History::Keep::kHash);
+        const Played played = schedule.play(seed, &history);
+        set_up = set_up || played.set_up;
+        if (!played.violation) continue;
+        TellSchedule(schedule, seed);
+        fmt::print("schedule {} broke a promise: {}\n  {}\nreplay: sim --schedule {} --seed {}\n",
+                   schedule.name, played.violation->invariant, played.violation->what,
+                   schedule.name, seed);
+        return 1;
+      }
+      if (set_up) continue;
+      fmt::print("schedule {}: its situation did not arise with any of {} seeds\n", schedule.name,
+                 kScheduleSeeds);
+      return 1;
+    }
+    return 0;
+  }
+
+  int TellSchedule(const Schedule& schedule, std::uint64_t seed) const {
     History history(options_.verbose ? History::Keep::kTraffic : History::Keep::kFacts);
-    const Played played = PlaySchedule(*rule, options_.first, &history);
+    const Played played = schedule.play(seed, &history);
+    fmt::print("{}: {}\n", schedule.name, schedule.what);
     for (const History::Line& line : history.lines()) fmt::print("{}\n", History::Render(line));
     if (!played.set_up) fmt::print("the situation did not arise\n");
     if (!played.violation) return 0;
@@ -213,9 +258,35 @@ class Campaign {
     return 1;
   }
 
+  // The smallest world that still breaks the promise of this seed.
+  int ShrinkAndTell(std::uint64_t seed) const {
+    const std::optional<Shrunk> shrunk = Shrink(Draw(seed));
+    if (!shrunk) {
+      fmt::print("seed {} breaks no promise: there is nothing to shrink\n", seed);
+      return 0;
+    }
+    fmt::print("\nshrunk, after {} smaller worlds: a world with less in it that fails alike\n",
+               shrunk->tries);
+    TellScenario(shrunk->scenario, false);
+    fmt::print("replay: sim --seed {} --shrink{}\n", seed, Switches());
+    return 1;
+  }
+
+  std::string Switches() const {
+    std::string switches;
+    for (const std::string& rule : options_.off) switches += fmt::format(" --off {}", rule);
+    if (provoked_) switches += fmt::format(" --provoke {}", options_.provoke);
+    return switches;
+  }
+
   // The seed once more, with its history kept.
   int Tell(std::uint64_t seed, bool whole) const {
-    const Scenario scenario = Draw(seed);
+    const int code = TellScenario(Draw(seed), whole);
+    if (code != 0) fmt::print("replay: sim --seed {} --story{}\n", seed, Switches());
+    return code;
+  }
+
+  int TellScenario(const Scenario& scenario, bool whole) const {
     History history(options_.verbose ? History::Keep::kTraffic : History::Keep::kFacts);
     const Outcome outcome = simulation::Run(scenario, &history);
     fmt::print("{}\n", Describe(scenario));
@@ -229,16 +300,12 @@ class Campaign {
       fmt::print("{}\n", History::Render(lines[i]));
     }
     if (!outcome.violation) {
-      fmt::print("seed {} kept every promise; history {:016x}\n", seed, outcome.hash);
+      fmt::print("seed {} kept every promise; history {:016x}\n", scenario.seed, outcome.hash);
       return 0;
     }
-    fmt::print("\nseed {} broke a promise at {:.6f} s: {}\n  {}\n", seed,
+    fmt::print("\nseed {} broke a promise at {:.6f} s: {}\n  {}\n", scenario.seed,
                static_cast<double>(outcome.violation->time) / 1e9, outcome.violation->invariant,
                outcome.violation->what);
-    std::string off;
-    for (const std::string& rule : options_.off) off += fmt::format(" --off {}", rule);
-    fmt::print("replay: sim --seed {} --story{}{}\n", seed, off,
-               provoked_ ? fmt::format(" --provoke {}", options_.provoke) : "");
     return 1;
   }
 

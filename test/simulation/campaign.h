@@ -16,8 +16,10 @@ struct CampaignOptions {
   bool verbose = false;
   bool keep_going = false;  // after a failure, to see which promises break how often
   std::vector<std::string> off;
-  std::string schedule;  // a rule: plays its schedule instead of a random world
-  std::string provoke;   // a rule: worlds in which it matters often
+  bool no_shrink = false;  // of a seed that fails, only its own story
+  bool shrink = false;     // the smallest world that can be found to fail like the first seed
+  std::string schedule;    // plays it instead of random worlds; "list" tells which there are
+  std::string provoke;     // a rule: worlds in which it matters often
 };
 
 // Prints what it finds. 0: every seed kept every promise; 1: one didn't, or too little happened;

@@ -21,6 +21,9 @@ void Chaos::Begin() {
     shared_.queue.After(random_.Between(0, scenario.start_spread), [this] { StartNew(); });
   }
   if (scenario.strike_mean > 0) PlanStrike();
+  if (scenario.lurk > 0) {
+    world_.network().OnChange([this](Bucket bucket, const std::string& key) { Lurk(bucket, key); });
+  }
   if (!scenario.two_builds) return;
   shared_.queue.After(scenario.upgraded_at, [this] {
     for (Process* process : Existing()) {
@@ -49,6 +52,19 @@ core::Settings Chaos::NewSettings() {
         kMillisecond;
   }
   if (scenario.capacities_differ) settings.capacity = random_.Int(1, 3);
+  if (scenario.settings_differ) {
+    // Never longer than what the group is judged by.
+    const auto shorten = [this](Nanos* setting) {
+      *setting = random_.Between(*setting / 2, *setting);
+    };
+    for (Nanos* setting :
+         {&settings.election_ttl, &settings.heartbeat_interval, &settings.debounce,
+          &settings.cold_start_window, &settings.planned_scale_window, &settings.rebalance_cooldown,
+          &settings.release_timeout, &settings.refusal_backoff, &settings.request_timeout}) {
+      shorten(setting);
+    }
+    settings.poll_interval = random_.Between(settings.lease / 4, settings.lease / 2);
+  }
   settings.identity_is_exclusive = scenario.identity_is_exclusive;
   settings.newest_wire_version = DrawBuild();
   return settings;
@@ -152,6 +168,8 @@ void Chaos::Hit(Strike strike) {
       return Wipe(false);
     case Strike::kWipeAll:
       return Wipe(true);
+    case Strike::kRollBack:
+      return RollBack();
     case Strike::kChangePartitions:
       return ChangePartitions();
     case Strike::kAskRebalance:
@@ -223,6 +241,13 @@ void Chaos::Join() {
   if (static_cast<int>(Existing().size()) >= shared_.scenario.workers_max) return;
   shared_.tally.Add(Count::kJoin);
   StartNew();
+  if (!shared_.scenario.modes_differ || !random_.Chance(0.7) || !world_.kv().leader()) return;
+  shared_.tally.Add(Count::kOtherMode);
+  World::Birth birth;
+  birth.name = fmt::format("w{}", names_++);
+  birth.settings = NewSettings();
+  birth.settings->mode = shared_.exclusive() ? wire::Mode::kFast : wire::Mode::kExclusive;
+  world_.StartProcess(std::move(birth));
 }
 
 // Two processes under one identity, as after a copied configuration file.
@@ -345,6 +370,27 @@ void Chaos::Wipe(bool all) {
   wiped_ = true;
   if (!all) return WipeBucket(SomeBucket());
   for (int i = 0; i < wire::kBucketCount; ++i) WipeBucket(static_cast<Bucket>(i));
+}
+
+// A bucket comes back from a backup. That of heartbeats no older than the last word on any life: of
+// a tombstone that was acknowledged and is lost nobody can know, nor of a `left`.
+void Chaos::RollBack() {
+  const Bucket bucket = SomeBucket();
+  const Stream& stream = world_.network().stream(bucket);
+  std::uint64_t until = stream.last_sequence();
+  for (std::uint64_t back = 1 + random_.Below(12); back > 0 && until > 0; --back) {
+    if (bucket == Bucket::kHeartbeat) {
+      const auto last = wire::DecodeHeartbeat(stream.At(until).value);
+      if (!last.ok() || last->kind != wire::HeartbeatKind::kLive) break;
+    }
+    --until;
+  }
+  shared_.tally.Add(Count::kBucketRolledBack);
+  world_.Note("somebody", 85, [&] {
+    return fmt::format("* restores the bucket {} as it was at {} of {}", wire::BucketName(bucket),
+                       until, stream.last_sequence());
+  });
+  world_.network().RollBack(bucket, until);
 }
 
 void Chaos::ChangePartitions() {

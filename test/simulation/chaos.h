@@ -1,4 +1,8 @@
 // What goes wrong in a world, and when, drawn from its seed.
+//
+// Besides strikes at random times some lurk for the moments that matter, which chance meets too
+// seldom: a document that takes something away, a tombstone, a change of leader, a life that
+// begins, a life that left. Core doesn't know of it: what was written tells the moment.
 #ifndef PARTI_TEST_SIMULATION_CHAOS_H_
 #define PARTI_TEST_SIMULATION_CHAOS_H_
 
@@ -43,6 +47,14 @@ class Chaos {
   void DeleteKey();
   void WriteGarbage();
   void Wipe(bool all);
+  void RollBack();
+  void Lurk(wire::Bucket bucket, const std::string& key);
+  void LurkForLeader(const wire::Leader& leader);
+  void LurkForHeartbeat(const std::string& worker, const wire::Heartbeat& heartbeat);
+  void LurkForDoc(const std::string& worker, const wire::Doc& doc);
+  Process* Holder(const std::string& worker);  // running; null if there is none
+  void PauseFor(Process* victim, Nanos span);
+  void DelayNextDoc(const Process& leader);
   void WipeBucket(wire::Bucket bucket);
   void ChangePartitions();
   wire::Control SomeControl();
@@ -61,6 +73,7 @@ class Chaos {
   std::set<const Process*> returning_;  // a process comes back once
   bool over_ = false;
   bool wiped_ = false;
+  std::uint64_t epoch_ = 0;  // of the leader that was lurked for last
 };
 
 }  // namespace parti::simulation

@@ -18,7 +18,12 @@ int main(int argc, char** argv) {
   app.add_flag("--verbose", options.verbose, "histories show every request and watch event");
   app.add_option("--off", options.off, "rules of the protocol to switch off")->delimiter(',');
   app.add_option("--provoke", options.provoke, "make worlds in which this rule matters often");
-  app.add_option("--schedule", options.schedule, "play the precise schedule for this rule");
+  app.add_option(
+      "--schedule", options.schedule,
+      "play this precise schedule, with the seed of --seed; \"list\" tells which there are");
+  app.add_flag("--no-shrink", options.no_shrink, "a seed that fails is told, and not shrunk");
+  app.add_flag("--shrink", options.shrink,
+               "find the smallest world that fails like the seed of --seed, and print its story");
   app.add_flag("--keep-going", options.keep_going, "run all seeds and count the promises broken");
   app.add_option("--jobs", options.jobs, "how many seeds at a time")->capture_default_str();
   CLI11_PARSE(app, argc, argv);

@@ -280,8 +280,16 @@ void Network::Purge(Bucket bucket, const std::string& key) {
 }
 
 void Network::Wipe(Bucket bucket) {
+  Replace(bucket, std::make_unique<Stream>(1'000 + streams_made_++));
+}
+
+void Network::RollBack(Bucket bucket, std::uint64_t until) {
+  Replace(bucket, std::make_unique<Stream>(StreamOf(bucket).AsOf(until, 1'000 + streams_made_++)));
+}
+
+void Network::Replace(Bucket bucket, std::unique_ptr<Stream> stream) {
   judge_.Wiped(bucket);
-  streams_[Index(bucket)] = std::make_unique<Stream>(1'000 + streams_made_++);
+  streams_[Index(bucket)] = std::move(stream);
   // Whoever watches the old stream is told, or sees what comes after it has resumed.
   const std::vector<std::size_t> open = open_[Index(bucket)];
   for (const std::size_t watch : open) {

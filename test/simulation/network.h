@@ -54,6 +54,8 @@ class Network {
   void Delete(wire::Bucket bucket, const std::string& key);  // leaves a marker
   void Purge(wire::Bucket bucket, const std::string& key);   // leaves nothing, tells nobody
   void Wipe(wire::Bucket bucket);
+  // Restores it from a backup made when `until` was its last message.
+  void RollBack(wire::Bucket bucket, std::uint64_t until);
 
   // Precise faults: what becomes of one process's next request that matches.
   struct Ambush {
@@ -119,6 +121,7 @@ class Network {
   Stream& StreamOf(wire::Bucket bucket) { return *streams_[Index(bucket)]; }
   Nanos Latency();
   Fate DrawFate(Nanos timeout, bool document);
+  void Replace(wire::Bucket bucket, std::unique_ptr<Stream> stream);
   void Spring(const Process* process, const Request& request, Nanos timeout, Fate* fate);
   void Send(Request request, Nanos timeout);
   void Arrive(const std::shared_ptr<Request>& request);

@@ -118,6 +118,7 @@ class EffectRunner {
   }
   void operator()(const core::Report& report) {
     if (report.severity == core::Severity::kError) s_.tally.Add(Count::kErrorReport);
+    if (absl::IsResourceExhausted(report.status)) s_.tally.Add(Count::kIdsExhausted);
     if (report.severity == core::Severity::kFatal) s_.tally.Add(Count::kFatalReport);
     Fact(9, [&] {
       constexpr const char* kNames[] = {"says", "warns", "reports an error", "refuses to go on"};

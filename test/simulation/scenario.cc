@@ -43,6 +43,8 @@ std::string_view StrikeName(Strike strike) {
       return "wipe-one";
     case Strike::kWipeAll:
       return "wipe-all";
+    case Strike::kRollBack:
+      return "roll-back";
     case Strike::kChangePartitions:
       return "change-partitions";
     case Strike::kAskRebalance:
@@ -62,6 +64,7 @@ class Drawing {
   explicit Drawing(std::uint64_t seed) : random_(seed ^ 0x5ce9a7105ce9a710ULL) { s_.seed = seed; }
 
   Scenario Draw() {
+    if (random_.Chance(0.15)) return Contended();
     DrawGroup();
     DrawSettings();
     const double wildness = DrawProfile();
@@ -79,10 +82,7 @@ class Drawing {
 
  private:
   void DrawGroup() {
-    const bool large = random_.Chance(0.02);
-    s_.workers = large ? random_.Int(8, 20) : random_.Int(2, 6);
-    s_.workers_max = s_.workers + random_.Int(1, 3);
-    s_.partitions = large ? random_.Int(20, 200) : random_.Int(1, 20);
+    DrawSize();
     s_.strategy = random_.Chance(0.5) ? "round-robin" : "consistent-hash";
     s_.settings.mode = random_.Chance(0.85) ? wire::Mode::kExclusive : wire::Mode::kFast;
     s_.processes_per_host = random_.Chance(0.3) ? 3 : 1;
@@ -91,8 +91,73 @@ class Drawing {
     s_.start_spread = random_.Chance(0.5) ? 0 : random_.Between(0, 5 * kSecond);
     s_.listing_delay = random_.Between(0, 300 * kMillisecond);
     s_.identity_is_exclusive = random_.Chance(0.15);
-    // Sometimes barely enough ids for all.
-    s_.settings.max_workers = random_.Chance(0.2) ? s_.workers_max + 2 : 1000;
+    s_.settings_differ = random_.Chance(0.2);
+    // Sometimes barely enough ids for all, sometimes too few.
+    const double ids = random_.Unit();
+    s_.few_ids = ids < 0.1 && s_.workers >= 3;
+    s_.settings.max_workers = s_.few_ids ? s_.workers - 1 : ids < 0.3 ? s_.workers_max + 2 : 1000;
+  }
+
+  void DrawSize() {
+    const double dice = random_.Unit();
+    const bool huge = dice < 0.0005;
+    const bool large = dice < 0.015;
+    s_.workers = huge ? random_.Int(21, 50) : large ? random_.Int(8, 20) : random_.Int(2, 6);
+    s_.workers_max = s_.workers + random_.Int(1, 3);
+    s_.partitions = huge    ? random_.Int(200, 500)
+                    : large ? random_.Int(20, 200)
+                            : random_.Int(1, 20);
+  }
+
+  // Few workers and partitions, short elections and long lives: leaders change while the rest
+  // stays, writes land late, and something lurks. Where the rules of the protocol matter most.
+  Scenario Contended() {
+    DrawGroup();
+    DrawSettings();
+    s_.profile = "contended";
+    s_.settings.mode = wire::Mode::kExclusive;
+    s_.workers = random_.Int(2, 4);
+    s_.workers_max = s_.workers + 2;
+    s_.partitions = random_.Int(1, 6);
+    s_.settings.max_workers = 1000;
+    s_.few_ids = false;
+    s_.chaos = random_.Between(15, 30) * kSecond;
+    core::Settings& c = s_.settings;
+    c.lease = random_.Between(1'500, 6'000) * kMillisecond;
+    c.heartbeat_interval = c.lease / 6;
+    s_.leases_differ = random_.Chance(0.3);
+    s_.lease_max = s_.leases_differ ? c.lease * random_.Int(2, 3) : c.lease;
+    c.election_ttl = random_.Between(300, 900) * kMillisecond;
+    c.debounce = 20 * kMillisecond;
+    c.debounce_cap = 100 * kMillisecond;
+    c.cold_start_window = 200 * kMillisecond;
+    c.planned_scale_window = 50 * kMillisecond;
+    c.rebalance_cooldown = 100 * kMillisecond;
+    c.release_timeout = 3 * kSecond;
+    c.request_timeout = 150 * kMillisecond;
+    DrawNetwork(0.3);
+    DrawApplication(0.3);
+    s_.network.document_late = Some(0.6, 0.4);
+    s_.network.late_mean = random_.Between(300, 3'000) * kMillisecond;
+    s_.network.late_max = 10 * kSecond;
+    if (random_.Chance(0.5)) {
+      s_.network.slow = 0.2;
+      s_.network.slow_mean = 400 * kMillisecond;
+    }
+    s_.strike_mean = 1'000 * kMillisecond;
+    s_.aim_at_leader = 0.7;
+    s_.mid_step = Some(0.6, 0.7);
+    s_.lurk = 0.1 + 0.5 * random_.Unit();
+    Weigh(Strike::kPause, 0.9, 1.4);
+    Weigh(Strike::kCut, 0.5, 0.5);
+    Weigh(Strike::kCrash, 0.5, 0.6);
+    Weigh(Strike::kChangePartitions, 0.9, 2);
+    Weigh(Strike::kAskRebalance, 0.5, 1);
+    Weigh(Strike::kJoin, 0.9, 1.4);
+    Weigh(Strike::kLeave, 0.8, 1.2);
+    Weigh(Strike::kTwin, s_.identity_is_exclusive ? 0 : 0.3, 0.6);
+    if (random_.Chance(0.3)) DrawTampering();
+    return s_;
   }
 
   void DrawSettings() {
@@ -167,6 +232,7 @@ class Drawing {
         kMillisecond;
     s_.aim_at_leader = random_.Unit() * 0.8;
     s_.mid_step = Some(0.6, 0.7);
+    s_.lurk = Some(0.4, 0.3 * wildness);
     Weigh(Strike::kCrash, 0.7, 1);
     Weigh(Strike::kReboot, 0.2, 0.4);
     Weigh(Strike::kPause, 0.8, 2);
@@ -181,6 +247,12 @@ class Drawing {
     Weigh(Strike::kChangePartitions, 0.5, 0.6);
     Weigh(Strike::kAskRebalance, 0.3, 0.5);
     DrawTampering();
+    s_.modes_differ = !Tampered() && random_.Chance(0.4);
+  }
+
+  bool Tampered() const {
+    return s_.has(Strike::kDeleteKey) || s_.has(Strike::kGarbage) || s_.has(Strike::kWipeOne) ||
+           s_.has(Strike::kWipeAll) || s_.has(Strike::kRollBack);
   }
 
   // Somebody's hand in the buckets. Where the records of all leases are lost, nobody can know of a
@@ -191,6 +263,7 @@ class Drawing {
     Weigh(Strike::kDeleteKey, 0.25, 0.5);
     Weigh(Strike::kGarbage, 0.25, 0.5);
     Weigh(Strike::kWipeOne, 0.2, 0.3);
+    if (!s_.leases_differ) Weigh(Strike::kRollBack, 0.15, 0.3);
     if (!s_.leases_differ) Weigh(Strike::kWipeAll, 0.12, 0.2);
   }
 

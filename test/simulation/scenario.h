@@ -70,6 +70,7 @@ enum class Strike : std::uint8_t {
   kGarbage,
   kWipeOne,
   kWipeAll,
+  kRollBack,
   kChangePartitions,
   kAskRebalance,
   kControl,
@@ -95,6 +96,9 @@ struct Scenario {
   bool clocks_drift = false;
   bool capacities_differ = false;
   bool identity_is_exclusive = false;
+  bool settings_differ = false;  // timeouts, windows and intervals, from worker to worker
+  bool modes_differ = false;     // now and then a process of the other mode tries to join
+  bool few_ids = false;          // fewer worker ids than processes, at times
   // Two builds: the first workers speak wire version 1 only; who starts after `upgraded_at`, and
   // some before, speak 2 as well.
   bool two_builds = false;
@@ -110,6 +114,7 @@ struct Scenario {
   double aim_at_leader = 0.4;
   std::array<double, kStrikes> weights{};
   double mid_step = 0;  // a crash or pause strikes between two effects of one step
+  double lurk = 0;      // at moments that matter (see chaos.h) something strikes on purpose
   NetworkFaults network;
   HookFaults hooks;
   StrategyFaults strategy_faults;

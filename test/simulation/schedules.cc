@@ -34,11 +34,11 @@ Scenario Calm(std::uint64_t seed) {
   return s;
 }
 
-class Schedule {
+class Stage {
  public:
-  Schedule(std::uint64_t seed, History* history, int partitions)
-      : Schedule(Calm(seed), history, partitions) {}
-  Schedule(Scenario scenario, History* history, int partitions)
+  Stage(std::uint64_t seed, History* history, int partitions)
+      : Stage(Calm(seed), history, partitions) {}
+  Stage(Scenario scenario, History* history, int partitions)
       : world_(
             [&] {
               scenario.partitions = partitions;
@@ -132,7 +132,7 @@ class Script : public AssignmentStrategy {
 
 // [2] A deposed leader's grant lands after its successor gave the partition to somebody else.
 Played CheckFence(std::uint64_t seed, History* history) {
-  Schedule s(seed, history, 2);
+  Stage s(seed, history, 2);
   Process& leader = s.StartLeader();
   s.Start("b");
   s.Start("c");
@@ -155,7 +155,7 @@ Played RewriteIsGrant(std::uint64_t seed, History* history) {
   auto script = std::make_shared<Script>();
   Scenario scenario = Calm(seed);
   scenario.scripted = script;
-  Schedule s(scenario, history, 1);
+  Stage s(scenario, history, 1);
   Process& leader = s.StartLeader();
   const Process& b = s.Start("b");
   const Process& c = s.Start("c");
@@ -186,7 +186,7 @@ Played RewriteIsGrant(std::uint64_t seed, History* history) {
 Played RememberUnanswered(std::uint64_t seed, History* history) {
   Scenario scenario = Calm(seed);
   scenario.settings.release_timeout = kSecond;  // an unsettled rebalance is waited for no longer
-  Schedule s(scenario, history, 2);
+  Stage s(scenario, history, 2);
   Process& leader = s.StartLeader();
   s.Start("b");
   s.Start("c");
@@ -202,7 +202,7 @@ Played RememberUnanswered(std::uint64_t seed, History* history) {
 
 // [8] A watch that is opened anew shows a document that was superseded long ago.
 Played ForwardOnly(std::uint64_t seed, History* history) {
-  Schedule s(seed, history, 2);
+  Stage s(seed, history, 2);
   s.StartLeader();
   Process& b = s.Start("b");
   if (!s.Settle()) return s.Verdict(false);
@@ -217,7 +217,7 @@ Played ForwardOnly(std::uint64_t seed, History* history) {
 
 // [1] A new leader whose scans end before the last grant and its acknowledgement.
 Played ScanReachesEnd(std::uint64_t seed, History* history) {
-  Schedule s(seed, history, 2);
+  Stage s(seed, history, 2);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& c = s.Start("c");
@@ -248,7 +248,7 @@ Played NeverOlderLife(std::uint64_t seed, History* history) {
   scenario.settings.heartbeat_interval = 5 * kSecond;
   scenario.settings.drift_ppm =
       200'000;  // so that nobody evicts the old life before the new one comes
-  Schedule s(scenario, history, 4);
+  Stage s(scenario, history, 4);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   s.Start("c");
@@ -283,9 +283,123 @@ Played NeverOlderLife(std::uint64_t seed, History* history) {
   return s.Verdict(true);
 }
 
+// [2] Two terms of one epoch, which only their nonces tell apart: a leader's record is deleted
+// before any heartbeat tells of its epoch, and whoever leads next never saw it. Then the first
+// one's grant lands.
+Played TermsOfOneEpoch(std::uint64_t seed, History* history) {
+  auto script = std::make_shared<Script>();
+  Scenario scenario = Calm(seed);
+  scenario.scripted = script;
+  scenario.settings.heartbeat_interval = 8 * kSecond;
+  Stage s(scenario, history, 1);
+  // It never stands for election itself.
+  World::Birth birth;
+  birth.name = "w";
+  birth.settings = scenario.settings;
+  birth.settings->election_ttl = 60 * kSecond;
+  Network::Ambush slow;  // its heartbeat comes later than the leader's election
+  slow.bucket = Bucket::kHeartbeat;
+  slow.fate = Fate::kSlow;
+  slow.delay = 100 * kMillisecond;
+  Process& w = s.world().StartProcess(birth);
+  slow.process = &w;
+  s.network().Lay(slow);
+  birth.name = "a";  // who is given nothing gets no document, which would tell of the epoch
+  birth.settings = scenario.settings;
+  birth.settings->capacity = 0;
+  Process& leader = s.world().StartProcess(birth);
+  script->owner = [&](const std::string&) { return s.Id(w); };
+  std::string to;
+  s.DelayGrant(leader, "p-0", 6 * kSecond, &to);
+  if (!s.Until(3 * kSecond, [&] { return !to.empty(); }) || to != s.Id(w)) return s.Verdict(false);
+  s.network().StallWatches(w, Bucket::kElection);
+  s.network().Cut(&leader);
+  s.network().Delete(Bucket::kElection, "leader");
+  Process& c = s.Start("c");
+  Network::Ambush lost;
+  lost.process = &c;
+  lost.bucket = Bucket::kAssignment;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 1000;
+  lost.when = [&](const SentPut& put) { return put.put.key == s.Id(w); };
+  s.network().Lay(lost);
+  script->owner = [&](const std::string&) { return s.Id(c); };
+  const bool led = s.Until(3 * kSecond, [&] { return c.leads() && c.epoch() == leader.epoch(); });
+  s.world().RunFor(8 * kSecond);
+  return s.Verdict(led);
+}
+
+// Somebody deletes a worker's first document while the worker, which has seen it, reads the fence.
+Played DeletedDocument(std::uint64_t seed, History* history) {
+  auto script = std::make_shared<Script>();
+  Scenario scenario = Calm(seed);
+  scenario.scripted = script;
+  Stage s(scenario, history, 1);
+  s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  script->owner = [&](const std::string&) { return s.Id(b); };
+  Network::Ambush slow;
+  slow.process = &b;
+  slow.put = false;
+  slow.bucket = Bucket::kElection;
+  slow.fate = Fate::kSlow;
+  slow.delay = 450 * kMillisecond;
+  bool deleted = false;
+  s.network().OnChange([&](Bucket bucket, const std::string& key) {
+    if (deleted || bucket != Bucket::kAssignment || key != s.Id(b)) return;
+    deleted = true;
+    s.network().Lay(slow);
+    s.network().Delete(bucket, key);
+  });
+  if (!s.Until(3 * kSecond, [&] { return deleted; })) return s.Verdict(false);
+  script->owner = [&](const std::string&) { return s.Id(c); };
+  s.world().SetPartitions(2);
+  s.world().RunFor(5 * kSecond);
+  return s.Verdict(true);
+}
+
+// Claim and heartbeat of a worker that is cut off vanish without a trace, and a process joins that
+// has no other id to take. A document still tells of the life that may go on.
+Played PurgedId(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.max_workers = 2;
+  Stage s(scenario, history, 2);
+  s.StartLeader();
+  Process& b = s.Start("b");
+  if (!s.Settle()) return s.Verdict(false);
+  s.network().Cut(&b);
+  s.network().Purge(Bucket::kStableId, s.Id(b));
+  s.network().Purge(Bucket::kHeartbeat, s.Id(b));
+  s.Start("c");
+  s.world().RunFor(10 * kSecond);
+  return s.Verdict(true);
+}
+
+// A worker that doesn't release what it should is evicted after release_timeout, and its partitions
+// go on to others once its lease is over.
+Played StuckRelease(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 2 * kSecond;
+  scenario.settings.heartbeat_interval = kSecond / 2;
+  scenario.settings.release_timeout = 3 * kSecond;
+  Stage s(scenario, history, 4);
+  s.StartLeader();
+  Process& b = s.Start("b");
+  if (!s.Settle()) return s.Verdict(false);
+  b.hooks().Hold();
+  Process& c = s.Start("c");
+  const auto owns_half = [&] { return s.world().claims().OwnedCount(c.number()) >= 2; };
+  if (!s.Until(8 * kSecond, owns_half) && s.world().verdict().good()) {
+    s.world().shared().verdict.Broken(s.world().now(), "who doesn't release in time is evicted",
+                                      "what it held went to nobody within 8 s");
+  }
+  return s.Verdict(true);
+}
+
 // The document that a worker applied vanishes without a trace, and then its leader dies.
 Played UnexplainedHoldsAll(std::uint64_t seed, History* history) {
-  Schedule s(seed, history, 6);
+  Stage s(seed, history, 6);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   s.Start("c");
@@ -299,40 +413,55 @@ Played UnexplainedHoldsAll(std::uint64_t seed, History* history) {
 
 }  // namespace
 
-bool HasSchedule(Rule rule) {
-  switch (rule) {
-    case Rule::kCheckFence:
-    case Rule::kRewriteIsGrant:
-    case Rule::kRememberUnanswered:
-    case Rule::kForwardOnly:
-    case Rule::kScanReachesEnd:
-    case Rule::kNeverOlderLife:
-    case Rule::kUnexplainedHoldsAll:
-      return true;
-    default:
-      return false;
-  }
+const std::vector<Schedule>& Schedules() {
+  static const std::vector<Schedule> schedules = {
+      {"check-fence", "a deposed leader's grant lands after its successor gave the partition away",
+       Rule::kCheckFence, CheckFence},
+      {"rewrite-is-grant",
+       "the same, while the successor takes the partition back to move it there",
+       Rule::kRewriteIsGrant, RewriteIsGrant},
+      {"remember-unanswered", "a grant without an answer lands after its leader changed its mind",
+       Rule::kRememberUnanswered, RememberUnanswered},
+      {"forward-only", "a watch that is opened anew shows a document superseded long ago",
+       Rule::kForwardOnly, ForwardOnly},
+      {"scan-reaches-end", "a new leader's scans end before the last grant and its acknowledgement",
+       Rule::kScanReachesEnd, ScanReachesEnd},
+      {"never-older-life", "a successor that doesn't hear of a new life, a predecessor that does",
+       Rule::kNeverOlderLife, NeverOlderLife},
+      {"terms-of-one-epoch",
+       "two terms share an epoch, and only their nonces tell them apart",
+       {},
+       TermsOfOneEpoch},
+      {"deleted-document",
+       "a worker's first document is deleted before the worker has applied it",
+       {},
+       DeletedDocument},
+      {"purged-id",
+       "claim and heartbeat of a worker that is cut off vanish, and another process joins",
+       {},
+       PurgedId},
+      {"stuck-release",
+       "a worker whose release hook doesn't return holds up a move",
+       {},
+       StuckRelease},
+      {"unexplained-holds-all", "the document that a worker applied vanishes without a trace",
+       Rule::kUnexplainedHoldsAll, UnexplainedHoldsAll},
+  };
+  return schedules;
 }
 
-Played PlaySchedule(Rule rule, std::uint64_t seed, History* history) {
-  switch (rule) {
-    case Rule::kCheckFence:
-      return CheckFence(seed, history);
-    case Rule::kRewriteIsGrant:
-      return RewriteIsGrant(seed, history);
-    case Rule::kRememberUnanswered:
-      return RememberUnanswered(seed, history);
-    case Rule::kForwardOnly:
-      return ForwardOnly(seed, history);
-    case Rule::kScanReachesEnd:
-      return ScanReachesEnd(seed, history);
-    case Rule::kNeverOlderLife:
-      return NeverOlderLife(seed, history);
-    case Rule::kUnexplainedHoldsAll:
-      return UnexplainedHoldsAll(seed, history);
-    default:
-      return {};
+const Schedule* FindSchedule(std::string_view name) {
+  for (const Schedule& schedule : Schedules()) {
+    if (schedule.name == name) return &schedule;
   }
+  return nullptr;
+}
+
+const Schedule* FindSchedule(Rule rule) {
+  for (const Schedule& schedule : Schedules()) {
+    if (schedule.rule == rule) return &schedule;
+  }
+  return nullptr;
 }
 
 }  // namespace parti::simulation

@@ -5,6 +5,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <string_view>
+#include <vector>
 
 #include "internal/core/rules.h"
 #include "test/simulation/history.h"
@@ -17,10 +19,17 @@ struct Played {
   std::optional<Violation> violation;
 };
 
-// True for the rules that have one.
-bool HasSchedule(core::Rule rule);
-// The seed decides what the schedule leaves to chance: which ids the workers get.
-Played PlaySchedule(core::Rule rule, std::uint64_t seed, History* history);
+struct Schedule {
+  std::string_view name;
+  std::string_view what;           // one line for people
+  std::optional<core::Rule> rule;  // the one that is all that keeps a promise there
+  // The seed decides what the schedule leaves to chance: which ids the workers get.
+  Played (*play)(std::uint64_t seed, History* history);
+};
+
+const std::vector<Schedule>& Schedules();
+const Schedule* FindSchedule(std::string_view name);  // null: there is none of that name
+const Schedule* FindSchedule(core::Rule rule);
 
 }  // namespace parti::simulation
 

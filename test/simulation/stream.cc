@@ -31,6 +31,16 @@ void Stream::Expire(Nanos limit) {
   }
 }
 
+Stream Stream::AsOf(std::uint64_t until, std::uint64_t id) const {
+  Stream before(id);
+  for (std::uint64_t sequence = 1; sequence <= until; ++sequence) {
+    const Message& message = At(sequence);
+    before.messages_.push_back(message);
+    if (!message.gone) before.newest_[message.key] = sequence;
+  }
+  return before;
+}
+
 void Stream::Remove(std::string_view key) {
   const auto entry = newest_.find(key);
   if (entry == newest_.end()) return;

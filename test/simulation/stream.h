@@ -59,6 +59,10 @@ class Stream {
   // Removes what was written before `limit`, silently, as a server's TTL does.
   void Expire(Nanos limit);
 
+  // The stream as it was when `until` was its last message, under an identity of its own, as it
+  // comes back from a backup.
+  Stream AsOf(std::uint64_t until, std::uint64_t id) const;
+
   // Removes a key's message, silently, as a purge of its subject does.
   void Remove(std::string_view key);
 

@@ -60,6 +60,14 @@ std::string_view CountName(Count count) {
       return "garbage values";
     case Count::kBucketWiped:
       return "buckets wiped";
+    case Count::kBucketRolledBack:
+      return "buckets rolled back";
+    case Count::kLurked:
+      return "strikes at moments that matter";
+    case Count::kOtherMode:
+      return "processes of the other mode";
+    case Count::kIdsExhausted:
+      return "lacks of worker ids";
     case Count::kPartitionsChanged:
       return "partition lists changed";
     case Count::kListingFailed:

@@ -171,17 +171,25 @@ Process* World::Find(const std::string& name) {
 std::optional<std::string> World::Unsettled() const {
   std::string leaders;
   int leading = 0;
+  int members = 0;
+  const Process* waiting = nullptr;
   const Process* leader = nullptr;
   for (const std::unique_ptr<Process>& process : processes_) {
     if (!process->exists()) continue;
     if (process->leaving()) return fmt::format("{} has not stopped", process->name());
     if (!claims_.has_lease(process->number())) {
-      return fmt::format("{} is no member", process->name());
+      waiting = process.get();
+      continue;
     }
+    ++members;
     if (!process->leads()) continue;
     ++leading;
     leader = process.get();
     leaders += fmt::format(" {} (epoch {})", process->name(), process->epoch());
+  }
+  // Where there are too few ids, some wait for one.
+  if (waiting != nullptr && members < shared_.scenario.settings.max_workers) {
+    return fmt::format("{} is no member", waiting->name());
   }
   if (leading != 1) return fmt::format("{} leaders:{}", leading, leaders);
   if (!kv_.leader() || kv_.leader()->holder != claims_.worker(leader->number())) {
@@ -206,7 +214,7 @@ wire::Control World::StandingControl() const {
 std::optional<std::string> World::Disobeyed(const wire::Control& control) const {
   std::map<std::string, int> takers;
   for (const std::unique_ptr<Process>& process : processes_) {
-    if (!process->exists()) continue;
+    if (!process->exists() || !claims_.has_lease(process->number())) continue;
     const std::string& worker = claims_.worker(process->number());
     const bool drained = std::binary_search(control.drained.begin(), control.drained.end(), worker);
     if (!drained) takers[worker] = process->number();
@@ -274,8 +282,9 @@ std::optional<std::string> World::Misreported() const {
 // and while paused nothing is promised.
 std::optional<std::string> World::Unbalanced(const wire::Control& control) const {
   const auto counts = [&](const Process& process) {
-    return process.exists() && !std::binary_search(control.drained.begin(), control.drained.end(),
-                                                   claims_.worker(process.number()));
+    return process.exists() && claims_.has_lease(process.number()) &&
+           !std::binary_search(control.drained.begin(), control.drained.end(),
+                               claims_.worker(process.number()));
   };
   std::int64_t capacity = 0;
   int owned = 0;
