@@ -54,7 +54,9 @@ void ClaimJudge::Lease(int process, Nanos until) {
   const bool lapsed = !Valid(holder);
   const auto backed = holder.backed_until.find({holder.worker, holder.incarnation});
   const Nanos limit = backed == holder.backed_until.end() ? holder.clock.At(0) : backed->second;
-  if (shared_.exclusive() && until > limit) {
+  // A process of the other mode that a stale read shows no leader record has a lease without an end
+  // until it sees one. What it claims by it is judged like any claim.
+  if (shared_.exclusive() && until != core::kNever && until > limit) {
     Broken("a lease rests on an accepted heartbeat",
            fmt::format("{} ({}, incarnation {}) extended its lease to {:.6f} on its own clock, but "
                        "its accepted heartbeats carry it to {:.6f}",
