@@ -78,6 +78,9 @@ void RuleJudge::DocAccepted(const SentPut& sent, bool current) {
   for (const OwnedPartition& owned : doc.owned) granted.emplace(owned.id, owned.token);
   // Nobody will apply what a deposed leader writes.
   if (!current || !shared_.exclusive()) return;
+  // Nor will anybody what lands for a life that is over.
+  const int process = Liver(doc.life_nonce);
+  if (process < 0 || !claims_.has_lease(process)) return;
   CheckGrants(doc, sent.put.key);
   CheckTokens(doc, sent.put.key);
   CheckComplete(doc, sent.put.key);
