@@ -137,7 +137,7 @@ class EffectRunner {
   }
   void operator()(const core::HeartbeatNote& note) { Check(note); }
   void operator()(const core::ElectionNote&) {}
-  void operator()(const core::EvictionNote& note) { w_.rules().Evicted(note); }
+  void operator()(const core::EvictionNote& note) { w_.rules().Evicted(n_, note); }
   void operator()(const core::MalformedNote&) { s_.tally.Add(Count::kMalformedNote); }
   void operator()(const core::RunStrategy& run) { RunStrategy(run); }
   void operator()(const core::Stopped&) {

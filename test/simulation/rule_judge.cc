@@ -168,7 +168,7 @@ void RuleJudge::HeartbeatAccepted(const SentPut& sent, const wire::Heartbeat* be
   const wire::Heartbeat& heartbeat = *sent.heartbeat;
   if (heartbeat.kind == HeartbeatKind::kEvicted) return CheckTombstone(sent, before);
   Beat& beat = beats_[sent.put.key];
-  if (beat.nonce != heartbeat.nonce) beat = {heartbeat.nonce, 0, shared_.now(), 0, 0, false, 0};
+  if (beat.nonce != heartbeat.nonce) beat = {heartbeat.nonce, 0, shared_.now(), 0, 0, false};
   beat.sent_at = sent.decided_at;
   beat.lease = heartbeat.lease_ms * core::kMillisecond;
   beat.speaks = heartbeat.speaks;
@@ -194,21 +194,22 @@ void RuleJudge::CheckTombstone(const SentPut& sent, const wire::Heartbeat* befor
                          before->lease_ms));
     }
   }
+  silences_.erase({sent.process, sent.put.key});
   const auto beat = beats_.find(sent.put.key);
   if (beat == beats_.end()) return;
+  silences_[{sent.process, sent.put.key}] = {shared_.now() - beat->second.sent_at,
+                                             beat->second.lease};
   beat->second.live = false;
-  beat->second.evicted_at = shared_.now();
 }
 
-void RuleJudge::Evicted(const core::EvictionNote& note) {
-  if (note.reason != core::EvictionReason::kSilent) return;
-  const auto found = beats_.find(note.worker);
-  if (found == beats_.end() || found->second.evicted_at == 0) return;
-  const Beat& beat = found->second;
-  if (beat.evicted_at >= beat.sent_at + beat.lease) return;
+void RuleJudge::Evicted(int process, const core::EvictionNote& note) {
+  // The answer may come late, to a leader that was paused, after others' tombstones.
+  const auto silence = silences_.find({process, note.worker});
+  if (silence == silences_.end() || note.reason != core::EvictionReason::kSilent) return;
+  if (silence->second.span >= silence->second.lease) return;
   Broken("nobody is evicted for silence before its lease was over",
          fmt::format("{}: {:.6f} s after its last heartbeat, its lease is {:.6f} s", note.worker,
-                     Seconds(beat.evicted_at - beat.sent_at), Seconds(beat.lease)));
+                     Seconds(silence->second.span), Seconds(silence->second.lease)));
 }
 
 }  // namespace parti::simulation

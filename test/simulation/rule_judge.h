@@ -64,7 +64,7 @@ class RuleJudge {
   // The process acknowledges a document that was accepted then.
   void Acknowledging(int process, const wire::Doc& doc, Nanos accepted_at);
   void Claim(int process, const core::Claim& effect);
-  void Evicted(const core::EvictionNote& note);
+  void Evicted(int process, const core::EvictionNote& note);
 
   // By hand. What no record tells any more can't be judged.
   void HeartbeatForgotten(const std::string& worker) { beats_.erase(worker); }
@@ -81,8 +81,6 @@ class RuleJudge {
     Nanos lease = 0;
     int speaks = 0;
     bool live = false;
-    // Of a tombstone: when that was accepted, and what it replaced.
-    Nanos evicted_at = 0;
   };
   struct Grants {
     FencingToken highest;
@@ -111,6 +109,12 @@ class RuleJudge {
   std::map<std::string, Grants, std::less<>> grants_;  // by partition
   // What the documents of each life, by nonce, gave it.
   std::map<std::uint64_t, std::set<std::pair<std::string, FencingToken>>> granted_;
+  // By the evicting process and the worker: the silence that its newest tombstone ended.
+  struct Silence {
+    Nanos span = 0;
+    Nanos lease = 0;
+  };
+  std::map<std::pair<int, std::string>, Silence> silences_;
   int wire_version_ = 1;
   bool docs_forged_ = false;
   bool epochs_forgotten_ = false;
