@@ -94,7 +94,8 @@ class Drawing {
     s_.settings_differ = random_.Chance(0.2);
     // Sometimes barely enough ids for all, sometimes too few.
     const double ids = random_.Unit();
-    s_.few_ids = ids < 0.1 && s_.workers >= 3;
+    // (In fast mode a lease doesn't tell who is a member.)
+    s_.few_ids = ids < 0.1 && s_.workers >= 3 && s_.settings.mode == wire::Mode::kExclusive;
     s_.settings.max_workers = s_.few_ids ? s_.workers - 1 : ids < 0.3 ? s_.workers_max + 2 : 1000;
   }
 
