@@ -58,7 +58,7 @@ TEST(Simulation, SeedsDiffer) {
 TEST(Simulation, EnoughGoesWrong) {
   Tally tally;
   std::uint64_t refusals = 0;
-  for (std::uint64_t seed = 1; seed <= 100; ++seed) {
+  for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     History history(History::Keep::kHash);
     const Tally one = RunSeed(seed, &history).tally;
     const Scenario scenario = DrawScenario(seed);

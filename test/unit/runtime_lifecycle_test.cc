@@ -127,6 +127,10 @@ TEST_P(EveryHookTest, MayThrow) {
     ASSERT_TRUE(WaitFor([this] { return thrown_ > 0; }));
     store_->SwitchOn();
   }
+  // Stop would overtake a call that has not begun.
+  if (hook != "on_release") {
+    ASSERT_TRUE(WaitFor([this] { return thrown_ > 0; })) << hook;
+  }
   // It works on: a life in good standing that owns everything.
   EXPECT_TRUE(WaitFor(
       [this] { return Owns("a") && Owns("b") && runtime_->board().state() == State::kStable; }));
