@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -168,7 +169,7 @@ class ControlRun {
 
   int Wait() {
     const auto began = Clock::now();
-    std::optional<Clock::time_point> refused;
+    auto refused = Clock::time_point::max();  // since when
     Progress progress;
     std::string said;
     while (true) {
@@ -183,9 +184,8 @@ class ControlRun {
         return End(kConfirmed, given_ ? progress.text : "as before: " + progress.text);
       }
       const auto now = Clock::now();
-      if (!progress.refused) refused.reset();
-      if (progress.refused && !refused) refused = now;
-      const bool last_word = refused && now - *refused >= kLastWord;
+      refused = progress.refused ? std::min(refused, now) : Clock::time_point::max();
+      const bool last_word = progress.refused && now - refused >= kLastWord;
       if (last_word || Interrupted() || now - began >= timeout_) break;
       Show(progress.text, now - began, &said);
       const auto until = now + kLook;
