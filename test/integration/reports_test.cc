@@ -129,7 +129,8 @@ class DeletedKeyTest : public ReportsTest,
 // Somebody deletes what a running group stands on, with a marker or without a trace; the group goes
 // on and can still share out.
 TEST_P(DeletedKeyTest, TheGroupGoesOn) {
-  const auto [bucket, traceless] = GetParam();
+  const std::string bucket = std::get<0>(GetParam());
+  const bool traceless = std::get<1>(GetParam());
   Start({}, {"a", "b", "c"});
   for (const std::size_t worker : {0U, 1U, 2U}) {
     const std::string key = bucket == "election" ? "leader" : IdOf(worker);
