@@ -123,7 +123,7 @@ void Calculator::Evaluate() {
   if (failed_for_ && *failed_for_ != present) ForgetFailure();
   const Difference d = Compare(present);
   // A rebalance fell through for want of members: those that are back get theirs.
-  const bool owed = planless_ && !present.empty();
+  const bool owed = planless_ && (!present.empty() || AnyDrainedAlive());
   if (!d.any() && !owed) return;
   if (d.only_steered()) {
     return Want(CalculatorState::kRebalancing, 0, true,
