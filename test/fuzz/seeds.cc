@@ -1,114 +1,36 @@
 // Inputs to begin with, from the encoders and from what real servers answered.
-#include <fmt/format.h>
-
 #include "internal/wire/records.h"
 #include "test/fuzz/targets.h"
+#include "test/support/wire_records.h"
 
 namespace parti::fuzz {
 namespace {
 
 using Seeds = std::map<std::string, std::string>;
 
-wire::Claim SomeClaim() {
-  return {
-      .identity = "host-a:77",
-      .incarnation = 7,
-      .nonce = 0xfedcba9876543210,
-      .lease_ms = 3000,
-      .process = {
-          .boot_id = "6f2d1c3e", .pid_namespace = 4026531836, .pid = 77, .start_ticks = 123456}};
-}
-
-wire::Leader SomeLeader() {
-  return {.epoch = 3,
-          .nonce = 0x0123456789abcdef,
-          .holder = "worker-0",
-          .renewals = 12,
-          .released = false,
-          .mode = wire::Mode::kExclusive,
-          .wire_version = 1,
-          .assignment_stream = 0x17d0000000000001,
-          .heartbeat_stream = 0,
-          .holder_nonce = 0xff,
-          .holder_beat = 41};
-}
-
-wire::Heartbeat SomeHeartbeat(wire::HeartbeatKind kind) {
-  wire::Heartbeat beat;
-  beat.kind = kind;
-  beat.incarnation = 7;
-  beat.nonce = 0xff;
-  beat.number = 42;
-  beat.lease_ms = 3000;
-  beat.applied_revision = 19;
-  beat.applied_nonce = 0xabc;
-  beat.highest_epoch = 3;
-  beat.state = "Stable";
-  beat.labels = {{"rack", "r1"}, {"zone", "z\"1\""}};
-  beat.refused = {{.partition = "p-1", .token = {3, 8}, .reason = "no room\n"}};
-  beat.replaced_revision = 17;
-  beat.evicting_epoch = 4;
-  return beat;
-}
-
-wire::Doc SomeDoc(int partitions) {
-  wire::Doc doc;
-  doc.epoch = 3;
-  doc.nonce = 0x0123456789abcdef;
-  doc.version = 9;
-  doc.life_incarnation = 7;
-  doc.life_nonce = 0xff;
-  doc.life_lease_ms = 3000;
-  for (int i = 0; i < partitions; ++i) {
-    doc.owned.push_back({fmt::format("p-{:03}", i), {3, static_cast<std::uint64_t>(i % 3 + 1)}});
-  }
-  doc.releasing = {"q-0", "q-1"};
-  return doc;
-}
-
-wire::Control SomeControl() {
-  return {.paused = true,
-          .drained = {"worker-1", "worker-4"},
-          .pins = {{"p-1", "worker-0"}, {"p-7", "worker-0"}}};
-}
-
-wire::Report SomeReport() {
-  return {.epoch = 3,
-          .nonce = 0x0123456789abcdef,
-          .leader = "worker-0",
-          .state = "Idle",
-          .version = 9,
-          .cause = "1 joined",
-          .listed = true,
-          .partitions = 24,
-          .unassigned = 2,
-          .sample = {"p-3", "p-5"},
-          .control_revision = 77,
-          .control_settled = false,
-          .problems = {"p-7 is pinned to worker-0, which is drained"}};
-}
-
 Seeds RecordSeeds(const std::string& plain) { return {{"plain", plain}, {"packed", "z" + plain}}; }
 
 Seeds HeartbeatSeeds() {
-  Seeds seeds = RecordSeeds(wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kLive)));
-  seeds["left"] = wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kLeft));
-  seeds["evicted"] = wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kEvicted));
+  wire::Heartbeat beat = wire::FullHeartbeat();
+  Seeds seeds = RecordSeeds(wire::Encode(beat));
+  beat.kind = wire::HeartbeatKind::kLeft;
+  seeds["left"] = wire::Encode(beat);
+  seeds["evicted"] = wire::Encode(wire::Tombstone());
   return seeds;
 }
 
 Seeds DocSeeds() {
-  Seeds seeds = RecordSeeds(wire::Encode(SomeDoc(3)));
-  seeds["empty"] = wire::Encode(SomeDoc(0));
-  wire::Doc unknown = SomeDoc(0);
-  unknown.unknown = true;
-  seeds["unknown"] = wire::Encode(unknown);
+  Seeds seeds = RecordSeeds(wire::Encode(wire::SomeDoc()));
+  wire::Doc doc = wire::LargeDoc(0);
+  seeds["empty"] = wire::Encode(doc);
+  doc.unknown = true;
+  seeds["unknown"] = wire::Encode(doc);
   return seeds;
 }
 
 // A doc of thousands of partitions, as the encoder packs it.
 Seeds UnpackSeeds() {
-  return {{"plain", wire::Encode(SomeDoc(3))}, {"packed", wire::Encode(SomeDoc(9000))}};
+  return {{"plain", wire::Encode(wire::SomeDoc())}, {"packed", wire::Encode(wire::LargeDoc(9000))}};
 }
 
 Seeds JetstreamSeeds() {
@@ -174,22 +96,19 @@ std::string StatusEntry(int bucket, int key, const std::string& value) {
 }
 
 Seeds StatusSeeds() {
-  wire::Leader leader = SomeLeader();
+  wire::Leader leader = wire::SomeLeader();
   const std::string election = StatusEntry(1, 0, wire::Encode(leader)) +
-                               StatusEntry(1, 1, wire::Encode(SomeControl())) +
-                               StatusEntry(1, 2, wire::Encode(SomeReport()));
-  const std::string worker =
-      StatusEntry(0, 0, wire::Encode(SomeClaim())) +
-      StatusEntry(2, 0, wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kLive))) +
-      StatusEntry(3, 0, wire::Encode(SomeDoc(3)));
-  wire::Heartbeat strange = SomeHeartbeat(wire::HeartbeatKind::kLive);
+                               StatusEntry(1, 1, wire::Encode(wire::SomeControl())) +
+                               StatusEntry(1, 2, wire::Encode(wire::SomeReport()));
+  const std::string worker = StatusEntry(0, 0, wire::Encode(wire::SomeClaim())) +
+                             StatusEntry(2, 0, wire::Encode(wire::FullHeartbeat())) +
+                             StatusEntry(3, 0, wire::Encode(wire::SomeDoc()));
+  wire::Heartbeat strange = wire::FullHeartbeat();
   strange.state = "\x1b[2J";
   strange.labels = {{"a\nb", "\x1b]0;title\x07"}};
-  return {
-      {"group", election + worker},
-      {"evicted",
-       election + StatusEntry(2, 1, wire::Encode(SomeHeartbeat(wire::HeartbeatKind::kEvicted)))},
-      {"escapes", worker + StatusEntry(2, 1, wire::Encode(strange))}};
+  return {{"group", election + worker},
+          {"evicted", election + StatusEntry(2, 1, wire::Encode(wire::Tombstone()))},
+          {"escapes", worker + StatusEntry(2, 1, wire::Encode(strange))}};
 }
 
 // Scripts for the world of worker_world.h. Settle is 0, Tick 12; the first three bytes are
@@ -230,12 +149,12 @@ Seeds WorkerSeeds() {
 }  // namespace
 
 Seeds SeedsOf(std::string_view target) {
-  if (target == "claim") return RecordSeeds(wire::Encode(SomeClaim()));
-  if (target == "leader") return RecordSeeds(wire::Encode(SomeLeader()));
+  if (target == "claim") return RecordSeeds(wire::Encode(wire::SomeClaim()));
+  if (target == "leader") return RecordSeeds(wire::Encode(wire::SomeLeader()));
   if (target == "heartbeat") return HeartbeatSeeds();
   if (target == "doc") return DocSeeds();
-  if (target == "control") return RecordSeeds(wire::Encode(SomeControl()));
-  if (target == "report") return RecordSeeds(wire::Encode(SomeReport()));
+  if (target == "control") return RecordSeeds(wire::Encode(wire::SomeControl()));
+  if (target == "report") return RecordSeeds(wire::Encode(wire::SomeReport()));
   if (target == "unpack") return UnpackSeeds();
   if (target == "jetstream") return JetstreamSeeds();
   if (target == "connection") return ConnectionSeeds();

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "internal/wire/records.h"
-#include "test/unit/wire_records.h"
+#include "test/support/wire_records.h"
 
 namespace parti::wire {
 namespace {

@@ -12,7 +12,7 @@
 #include "internal/wire/limits.h"
 #include "internal/wire/pack.h"
 #include "internal/wire/records.h"
-#include "test/unit/wire_records.h"
+#include "test/support/wire_records.h"
 
 namespace parti::wire {
 namespace {

@@ -1,6 +1,6 @@
 // One record of each kind, for tests of their bytes.
-#ifndef PARTI_TEST_UNIT_WIRE_RECORDS_H_
-#define PARTI_TEST_UNIT_WIRE_RECORDS_H_
+#ifndef PARTI_TEST_SUPPORT_WIRE_RECORDS_H_
+#define PARTI_TEST_SUPPORT_WIRE_RECORDS_H_
 
 #include <fmt/format.h>
 #include <zstd.h>
@@ -115,4 +115,4 @@ inline std::string Compressed(const std::string& plain) {
 
 }  // namespace parti::wire
 
-#endif  // PARTI_TEST_UNIT_WIRE_RECORDS_H_
+#endif  // PARTI_TEST_SUPPORT_WIRE_RECORDS_H_
