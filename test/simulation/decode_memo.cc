@@ -47,7 +47,8 @@ class Memo {
 
   const absl::StatusOr<Record>& Get(std::string_view bytes, int newest, Decoder decode) {
     Slot& slot = slots_[Hash(bytes) % kSlots];
-    if (!slot.Knows(newest) || slot.bytes != bytes) slot = {std::string(bytes), newest, decode(bytes, newest)};
+    if (!slot.Knows(newest) || slot.bytes != bytes)
+      slot = {std::string(bytes), newest, decode(bytes, newest)};
     return *slot.record;
   }
 
