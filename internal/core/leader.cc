@@ -76,7 +76,7 @@ void Leader::OnHeartbeat(const wire::Entry& entry) {
 void Leader::OnDoc(const wire::Entry& entry) {
   if (unfit_) return;
   const bool news = view_.TakeDoc(entry);
-  if (Unfit()) return;
+  if (Unfit() || SharesEpoch(view_.workers[entry.key].doc)) return;
   if (news && taken_over_) ViewChanged(entry.key);
 }
 
@@ -86,6 +86,16 @@ bool Leader::Unfit() {
   if (context_->highest_epoch <= term_.epoch) return false;
   unfit_ = true;
   calls_.refence(fmt::format("a record tells of epoch {}", context_->highest_epoch));
+  return true;
+}
+
+// Two terms share an epoch if the record of one was lost (a bucket restored, a server's files
+// gone). Their tokens would be each other's, so neither goes on under it.
+bool Leader::SharesEpoch(const DocView& doc) {
+  if (!doc.valid || doc.epoch != term_.epoch || doc.nonce == term_.nonce) return false;
+  if (term_.epoch == wire::kMaxExactInteger) return false;  // there is no other
+  unfit_ = true;
+  calls_.refence(fmt::format("a document of another term bears epoch {} too", term_.epoch));
   return true;
 }
 

@@ -51,6 +51,7 @@ class Leader {
   void CheckRefusals(const std::string& id);
   void ViewChanged(const std::string& id);
   bool Unfit();
+  bool SharesEpoch(const DocView& doc);
   Nanos PollInterval() const;
   void Poll();
   void OnPoll(Watch& watch, const KvAnswer& answer);
