@@ -28,6 +28,8 @@ using SteadyClock = std::chrono::steady_clock;
 constexpr std::uint64_t kJudgeTallyFrom = 500;
 constexpr std::size_t kHistoryLines = 120;
 constexpr std::uint64_t kScheduleSeeds = 5;
+constexpr std::chrono::milliseconds kTerminalPeriod{200};
+constexpr std::chrono::milliseconds kLogPeriod{30000};
 
 // For the last words of a run that dies of a failed assertion.
 thread_local std::uint64_t t_seed = 0;
@@ -40,6 +42,14 @@ void OnDeath(int signal) {
   [[maybe_unused]] const auto ignored = write(STDERR_FILENO, text, end.size);
   std::signal(signal, SIG_DFL);
   raise(signal);
+}
+
+// Ctrl-C: the seeds under way are finished, and what was found is summed up.
+volatile std::sig_atomic_t g_stop = 0;
+
+void OnInterrupt(int signal) {
+  g_stop = 1;
+  std::signal(signal, SIG_DFL);  // a second one ends it at once
 }
 
 struct Sum {
@@ -66,20 +76,25 @@ class Campaign {
     if (options_.shrink) return ShrinkAndTell(options_.first);
     std::signal(SIGABRT, OnDeath);
     std::signal(SIGSEGV, OnDeath);
+    std::signal(SIGINT, OnInterrupt);
+    std::signal(SIGTERM, OnInterrupt);
     if (const int code = PlayAll(); code != 0) return code;
     start_ = SteadyClock::now();
+    shown_ = start_;
     std::vector<std::thread> threads;
     for (int i = 0; i < std::max(1, options_.jobs); ++i) {
       threads.emplace_back([this] { Work(); });
     }
     for (std::thread& thread : threads) thread.join();
-    if (isatty(STDOUT_FILENO) != 0) fmt::print("\r\033[K");
+    if (terminal_) fmt::print("\r\033[K");
+    if (g_stop != 0) fmt::print("interrupted after {} of {} seeds\n", sum_.done, options_.seeds);
     Summarise();
     if (sum_.failed) {
       Tell(*sum_.failed, false);
       if (!options_.keep_going && !options_.no_shrink) ShrinkAndTell(*sum_.failed);
       return 1;
     }
+    if (g_stop != 0) return 130;
     return TooLittleHappened() ? 1 : 0;
   }
 
@@ -116,7 +131,7 @@ class Campaign {
     for (;;) {
       const std::uint64_t seed = next_.fetch_add(1);
       if (seed >= options_.first + options_.seeds) return;
-      if (failed_.load() && !options_.keep_going) return;
+      if (g_stop != 0 || (failed_.load() && !options_.keep_going)) return;
       t_seed = seed;
       History history(History::Keep::kHash);
       const Outcome outcome = simulation::Run(Draw(seed), &history);
@@ -139,12 +154,23 @@ class Campaign {
       sum_.broken[outcome.violation->invariant].push_back(seed);
       sum_.failed = std::min(seed, sum_.failed.value_or(seed));
     }
+    Show(outcome.violation ? fmt::format("seed {} broke a promise: {}\n  {}\n", seed,
+                                         outcome.violation->invariant, outcome.violation->what)
+                           : "");
+  }
+
+  // What was found is told at once, how far it is now and then.
+  void Show(const std::string& news) {
     const auto now = SteadyClock::now();
-    if (isatty(STDOUT_FILENO) != 0 && now - shown_ > std::chrono::milliseconds(200)) {
-      shown_ = now;
-      fmt::print("\r{} of {} seeds, {:.0f} a second ", sum_.done, options_.seeds, Rate());
-      std::fflush(stdout);
+    if (news.empty() && now - shown_ < (terminal_ ? kTerminalPeriod : kLogPeriod)) return;
+    shown_ = now;
+    if (terminal_) fmt::print("\r\033[K");
+    if (options_.keep_going) fmt::print("{}", news);
+    if (news.empty() || terminal_) {
+      fmt::print("{} of {} seeds, {:.0f} a second{}", sum_.done, options_.seeds, Rate(),
+                 terminal_ ? " " : "\n");
     }
+    std::fflush(stdout);
   }
 
   double Rate() const {
@@ -310,6 +336,7 @@ class Campaign {
   }
 
   const CampaignOptions& options_;
+  const bool terminal_ = isatty(STDOUT_FILENO) != 0;
   std::atomic<std::uint64_t> next_;
   std::atomic<bool> failed_ = false;
   std::optional<core::Rule> provoked_;
