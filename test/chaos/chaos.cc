@@ -140,13 +140,18 @@ void ChaosRun::Torment() {
     const std::uint64_t faults = die < 6 ? 1 : die < 9 ? 2 : 4;
     for (std::uint64_t i = 0; i < faults; ++i) {
       nemesis_->Strike();
+      if (nemesis_->wants_rest()) break;
       const std::int64_t until =
           cli::BootNanos() + static_cast<std::int64_t>(random() % 1000) * 1'000'000;
       while (cli::BootNanos() < until && !options_.interrupted()) Tick();
     }
     while (!nemesis_->quiet() && !options_.interrupted()) Tick();
     if (!nemesis_->failure().empty()) return Violation(nemesis_->failure());
-    if (random() % 10 < 7) {
+    const bool rest = random() % 10 < 7;
+    if (nemesis_->wants_rest()) {
+      // Until it is noticed, all look well.
+      Settle(kQuiet, "after all buckets were emptied", nemesis_->deeds().back().began);
+    } else if (rest) {
       Settle(kQuiet, "between faults");
     } else {
       const std::int64_t until =
@@ -159,12 +164,17 @@ void ChaosRun::Torment() {
   }
 }
 
-bool ChaosRun::Settle(milliseconds quiet, const std::string& when) {
+bool ChaosRun::LedSince(std::int64_t t) const {
+  const auto& terms = crew_->group().observer().leaderships();
+  return std::any_of(terms.begin(), terms.end(), [t](const auto& term) { return term.t > t; });
+}
+
+bool ChaosRun::Settle(milliseconds quiet, const std::string& when, std::int64_t led_since) {
   const auto end = std::chrono::steady_clock::now() + options_.settle;
   std::string why;
   while (!options_.interrupted()) {
     Tick();
-    why = crew_->group().WhyUnsettled(quiet);
+    why = LedSince(led_since) ? crew_->group().WhyUnsettled(quiet) : "nobody has come to lead";
     if (why.empty()) return true;
     if (std::chrono::steady_clock::now() < end) continue;
     Violation(fmt::format("not settled within {} s {}: {}\n{}", options_.settle.count(), when, why,

@@ -51,7 +51,9 @@ class ChaosRun {
  private:
   absl::Status Begin();
   void Torment();
-  bool Settle(std::chrono::milliseconds quiet, const std::string& when);
+  // Waits until somebody came to lead after `led_since`, and everything is owned.
+  bool Settle(std::chrono::milliseconds quiet, const std::string& when, std::int64_t led_since = 0);
+  bool LedSince(std::int64_t t) const;
   void Tick();
   void ShowProgress();
   void TellDeeds();

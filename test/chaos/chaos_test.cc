@@ -190,6 +190,17 @@ TEST_F(ChaosTest, WithoutNamespacesItRunsAndSaysWhatIsSkipped) {
   EXPECT_THAT(Output(), AllOf(HasSubstr("SKIPPED: namespaces"), HasSubstr("violations: 0")));
 }
 
+TEST_F(ChaosTest, AllBucketsMayBeDeletedOrEmptiedAtOnceAndTokensRiseOn) {
+  const auto run =
+      Start({"--minutes", "0.2", "--seed", "5", "--only", "wipe-buckets,purge-buckets"});
+  const auto exit = run->Wait(kWholeRun);
+  ASSERT_TRUE(exit.has_value()) << Output();
+  EXPECT_TRUE(exit->ok()) << Output();
+  EXPECT_THAT(Output(),
+              AllOf(HasSubstr("wipe-buckets"), HasSubstr("0 were refused for an older token"),
+                    HasSubstr("violations: 0")));
+}
+
 TEST_F(ChaosTest, AWorkerThatWorksOnAfterItsClaimsHaveEndedIsSeen) {
   const auto run = Start({"--minutes", "0.3", "--seed", "5", "--break", "claims"});
   const auto exit = run->Wait(kWholeRun);

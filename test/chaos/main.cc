@@ -27,8 +27,8 @@ constexpr const char* kDescription =
 constexpr const char* kFooter =
     R"(What the nemesis does: SIGKILLs, SIGSTOPs and restarts workers and leaders; starts a second process under
 an identity; cuts workers off, one, several, and in one direction; makes links slow and lossy; kills,
-stops and pauses NATS servers; deletes keys and buckets; with --cluster 3 also cuts servers off from
-each other and makes stream leaders step down. Cuts need root and the package iproute2, for network
+stops and pauses NATS servers; deletes keys and buckets, one or all at once; with --cluster 3 also cuts
+servers off from each other and makes stream leaders step down. Cuts need root and the package iproute2, for network
 namespaces; without, workers reach the server through proxies, and what is left out is told as SKIPPED.
 
 Faults and their victims follow from --seed; when things happen also hangs on the machine.

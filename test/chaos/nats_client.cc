@@ -101,6 +101,10 @@ absl::Status NatsClient::PurgeKey(const std::string& bucket, const std::string& 
                       {{"filter", fmt::format("$KV.{}.{}", bucket, key)}}, kTimeout));
 }
 
+absl::Status NatsClient::PurgeBucket(const std::string& bucket) {
+  return ApiError(Ask("$JS.API.STREAM.PURGE.KV_" + bucket, nullptr, kTimeout));
+}
+
 absl::Status NatsClient::DeleteBucket(const std::string& bucket) {
   return ApiError(Ask("$JS.API.STREAM.DELETE.KV_" + bucket, nullptr, kTimeout));
 }

@@ -40,6 +40,8 @@ class NatsClient {
   absl::Status DeleteKey(const std::string& bucket, const std::string& key);
   // As `nats stream purge --subject` does: gone without a trace.
   absl::Status PurgeKey(const std::string& bucket, const std::string& key);
+  // All keys of it.
+  absl::Status PurgeBucket(const std::string& bucket);
   absl::Status DeleteBucket(const std::string& bucket);
   // The replicated stream of the bucket is to choose another leader.
   absl::Status StepDown(const std::string& bucket);

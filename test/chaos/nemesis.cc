@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <set>
 #include <thread>
 #include <utility>
@@ -15,6 +16,7 @@ namespace {
 constexpr std::int64_t kMillisecond = 1'000'000;
 constexpr std::chrono::seconds kLeaveTimeout(30);
 constexpr std::int64_t kSupervisorMs = 500;
+constexpr std::array<const char*, 4> kBuckets = {"stableid", "election", "heartbeat", "assignment"};
 
 }  // namespace
 
@@ -80,6 +82,7 @@ void Nemesis::Check(const absl::Status& status, const std::string& what) {
 
 void Nemesis::Strike() {
   striking_since_ = cli::BootNanos();
+  wants_rest_ = false;
   int all = 0;
   for (const Kind& kind : kinds_) all += kind.weight;
   if (all == 0) return;
@@ -254,8 +257,8 @@ void Nemesis::AddNetworkKinds() {
   const auto slow = [this](const std::string& kind, bool lossy) {
     const auto place = Draw(2) == 0 ? VictimWhoLeads() : Victim();
     if (!place.has_value()) return false;
-    crew_.SetBusy(*place, true);
     if (!(lossy ? crew_.Lossy(*place) : crew_.Slow(*place))) return false;
+    crew_.SetBusy(*place, true);
     const std::int64_t ms = DrawMs(500, 5000);
     Did(kind, fmt::format("{} for {} ms", crew_.name(*place), ms));
     Until(ms, [this, place = *place] {
@@ -309,9 +312,10 @@ void Nemesis::AddServerKinds() {
                     }});
   if (servers_.size() == 1) return;
   kinds_.push_back({"step-down", 4, [this] {
-                      static constexpr const char* kBuckets[] = {
-                          "stableid", "election", "heartbeat", "assignment", "register"};
-                      const std::string bucket = options_.prefix + "-" + kBuckets[Draw(5)];
+                      const std::uint64_t which = Draw(kBuckets.size() + 1);
+                      const std::string bucket =
+                          options_.prefix + "-" +
+                          (which < kBuckets.size() ? kBuckets[which] : "register");
                       if (!client_.StepDown(bucket).ok()) return false;
                       Did("step-down", "of " + bucket);
                       return true;
@@ -351,16 +355,34 @@ void Nemesis::Forget(std::uint64_t bucket) {
 }
 
 std::string Nemesis::DrawKey(std::string* bucket) {
-  static constexpr const char* kBuckets[] = {"stableid", "election", "heartbeat", "assignment"};
   static constexpr const char* kElectionKeys[] = {"leader", "control", "report"};
-  const std::uint64_t which = Draw(4);
+  const std::uint64_t which = Draw(kBuckets.size());
   *bucket = options_.prefix + "-" + kBuckets[which];
   Forget(which);
   if (which == 1) return kElectionKeys[Draw(10) < 7 ? 0 : 1 + Draw(2)];
   return fmt::format("worker-{}", Draw(crew_.size()));
 }
 
-// Never both the leader record and the documents at once: what is left then knows no epoch.
+// All four buckets, in any order, within milliseconds. What is left knows epochs and versions from
+// the memory of the workers alone; so nothing else may happen until one of them leads again.
+bool Nemesis::Wipe(const std::string& kind, const std::function<absl::Status(std::string)>& wipe) {
+  if (!active_.empty()) return false;
+  std::array<std::uint64_t, kBuckets.size()> order{0, 1, 2, 3};
+  std::shuffle(order.begin(), order.end(), random_);
+  std::string names;
+  for (const std::uint64_t bucket : order) {
+    if (!wipe(options_.prefix + "-" + kBuckets[bucket]).ok()) continue;
+    Forget(bucket);
+    names += std::string(names.empty() ? "" : ", ") + kBuckets[bucket];
+  }
+  if (names.empty()) return false;
+  Did(kind, names);
+  wants_rest_ = true;
+  return true;
+}
+
+// One at a time, or all with a rest after: never the leader record and the documents and then
+// whoever led, for what is left then knows no epoch.
 void Nemesis::AddDataKinds() {
   kinds_.push_back({"delete-key", 2, [this] {
                       std::string bucket;
@@ -378,14 +400,22 @@ void Nemesis::AddDataKinds() {
                     }});
   kinds_.push_back({"delete-bucket", 1, [this] {
                       if (!active_.empty()) return false;
-                      static constexpr const char* kBuckets[] = {"stableid", "election",
-                                                                 "heartbeat", "assignment"};
-                      const std::uint64_t which = Draw(4);
+                      const std::uint64_t which = Draw(kBuckets.size());
                       const std::string bucket = options_.prefix + "-" + kBuckets[which];
                       if (!client_.DeleteBucket(bucket).ok()) return false;
                       Forget(which);
                       Did("delete-bucket", bucket);
                       return true;
+                    }});
+  kinds_.push_back({"wipe-buckets", 1, [this] {
+                      return Wipe("wipe-buckets", [this](const std::string& bucket) {
+                        return client_.DeleteBucket(bucket);
+                      });
+                    }});
+  kinds_.push_back({"purge-buckets", 1, [this] {
+                      return Wipe("purge-buckets", [this](const std::string& bucket) {
+                        return client_.PurgeBucket(bucket);
+                      });
                     }});
 }
 

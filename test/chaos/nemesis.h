@@ -53,6 +53,8 @@ class Nemesis {
   // Undoes everything that lasts, at once.
   void EndAll();
   bool quiet() const { return active_.empty(); }
+  // After the last strike nothing else may be done until the group has settled.
+  bool wants_rest() const { return wants_rest_; }
 
   const std::vector<Deed>& deeds() const { return deeds_; }
   std::vector<std::string> kinds() const;
@@ -93,6 +95,7 @@ class Nemesis {
   bool CutPlaces(const std::string& kind, std::vector<Place> places, Crew::Way way);
   bool StopServer(const std::string& kind, bool kill);
   std::string DrawKey(std::string* bucket);
+  bool Wipe(const std::string& kind, const std::function<absl::Status(std::string)>& wipe);
   void RestartTheCrashed();
   void Forget(std::uint64_t bucket);  // stableid, election, heartbeat, assignment
 
@@ -109,6 +112,7 @@ class Nemesis {
   std::vector<bool> server_busy_;
   std::int64_t striking_since_ = 0;
   std::string failure_;
+  bool wants_rest_ = false;
   bool ids_forgotten_ = false;
   bool versions_forgotten_ = false;
 };
