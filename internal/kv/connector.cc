@@ -23,6 +23,7 @@ constexpr milliseconds kCheckInterval(200);
 // that is created in between loses them: it then takes creates of one key again and again, and so
 // has had four leaders of one epoch (nats-server 2.9.10, on a busy machine).
 constexpr milliseconds kRecreateWait(400);
+constexpr milliseconds kLookAgain(20);  // meanwhile, for somebody else may create it
 constexpr milliseconds kVersionTimeout(1'500);
 constexpr milliseconds kBorrowedPoll(50);
 
@@ -206,19 +207,43 @@ bool Connector::EnsureBuckets(Session& session, bool recreating) {
 absl::Status Connector::TryBuckets(const Session& session, bool recreating) {
   if (!options_.create_buckets) return ExplainSilence(session, FindBuckets());
   if (absl::Status status = CheckVersion(session); !status.ok()) return status;
-  for (const BucketSpec& spec : options_.buckets) {
-    bool created = false;
-    const milliseconds timeout = options_.pace.api_timeout;
-    const bool may_create = !recreating;
-    absl::Status status =
-        EnsureBucket(*requests_, options_.names, spec, timeout, &created, may_create);
-    if (recreating && absl::IsNotFound(status)) {
-      Pause(kRecreateWait);
-      status = EnsureBucket(*requests_, options_.names, spec, timeout, &created);
+  std::vector<BucketSpec> missing = options_.buckets;
+  absl::Status status = BindExisting(&missing);
+  // Where there are some, or have been, those that are missing have gone. Of a new group there is
+  // none.
+  if (had_buckets_ || missing.size() < options_.buckets.size()) {
+    const auto end = std::chrono::steady_clock::now() + kRecreateWait;
+    while (status.ok() && !missing.empty() && std::chrono::steady_clock::now() < end) {
+      if (!Pause(kLookAgain)) return absl::UnavailableError("the connection to NATS was lost");
+      status = BindExisting(&missing);
     }
+  }
+  if (!status.ok()) return ExplainSilence(session, status);
+  for (const BucketSpec& spec : missing) {
+    bool created = false;
+    status = EnsureBucket(*requests_, options_.names, spec, options_.pace.api_timeout, &created);
     if (!status.ok()) return ExplainSilence(session, status);
     if (created && recreating) callbacks_.on_recreated(spec.bucket);
   }
+  had_buckets_ = true;
+  return absl::OkStatus();
+}
+
+// Leaves in `missing` what isn't there.
+absl::Status Connector::BindExisting(std::vector<BucketSpec>* missing) {
+  std::vector<BucketSpec> still;
+  for (const BucketSpec& spec : *missing) {
+    bool created = false;
+    const absl::Status status =
+        EnsureBucket(*requests_, options_.names, spec, options_.pace.api_timeout, &created,
+                     /*may_create=*/false);
+    if (absl::IsNotFound(status)) {
+      still.push_back(spec);
+    } else if (!status.ok()) {
+      return status;
+    }
+  }
+  *missing = std::move(still);
   return absl::OkStatus();
 }
 

@@ -72,6 +72,7 @@ class Connector {
   bool Serve(const std::shared_ptr<Session>& session);
   bool EnsureBuckets(Session& session, bool recreating);
   absl::Status TryBuckets(const Session& session, bool recreating);
+  absl::Status BindExisting(std::vector<BucketSpec>* missing);
   absl::Status FindBuckets();
   absl::Status ExplainSilence(const Session& session, const absl::Status& status) const;
   absl::Status CheckVersion(const Session& session) const;
@@ -92,6 +93,7 @@ class Connector {
   std::minstd_rand random_;  // the thread's own, as the next
   std::size_t next_url_ = 0;
   bool borrowed_is_closed_ = false;
+  bool had_buckets_ = false;  // all of them, in this session or before
 
   std::mutex mutex_;
   std::condition_variable changed_;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "test/integration/kv_client.h"
+#include "test/support/proxy.h"
 #include "test/support/support.h"
 
 namespace parti::test {
@@ -31,14 +32,15 @@ class Eavesdropper {
   Eavesdropper(const Eavesdropper&) = delete;
   Eavesdropper& operator=(const Eavesdropper&) = delete;
 
-  // When the next one came.
-  std::optional<steady_clock::time_point> Next() {
+  // What the next one asked for.
+  std::optional<std::string> NextSubject() {
     natsMsg* message = nullptr;
     const natsStatus status = natsSubscription_NextMsg(
         &message, subscription_, std::chrono::duration_cast<milliseconds>(kDeadline).count());
-    natsMsg_Destroy(message);
     if (status != NATS_OK) return std::nullopt;
-    return steady_clock::now();
+    std::string subject = natsMsg_GetSubject(message);
+    natsMsg_Destroy(message);
+    return subject;
   }
 
  private:
@@ -61,12 +63,62 @@ TEST(KvRecreateTest, ADeletedBucketIsNotCreatedAgainWhileTheServerMayStillRemove
   const auto deleted = steady_clock::now();
   ASSERT_TRUE(admin.Ask("$JS.API.STREAM.DELETE.KV_parti-election").value("success", false));
   client.Get(wire::Bucket::kElection, "leader");  // so that it notices
-  const auto created = creations.Next();
-  ASSERT_TRUE(created.has_value());
-  EXPECT_GE(*created - deleted, milliseconds(300));
+  ASSERT_TRUE(creations.NextSubject().has_value());
+  EXPECT_GE(steady_clock::now() - deleted, milliseconds(300));
   EXPECT_TRUE(WaitFor([&] {
     return client.Put(wire::Bucket::kElection, "leader", 0, "me").code == wire::KvCode::kOk;
   }));
+}
+
+// How often somebody looks for the bucket before it is created.
+std::size_t LooksBeforeCreation(Eavesdropper& requests) {
+  for (std::size_t looks = 0;; ++looks) {
+    const std::optional<std::string> request = requests.NextSubject();
+    if (!request.has_value()) ADD_FAILURE() << "it isn't created";
+    if (!request.has_value() || request->find("STREAM.CREATE") != std::string::npos) return looks;
+  }
+}
+
+// The second look may come of the same call that creates, so two prove nothing.
+constexpr std::size_t kLooksOfWhoWaits = 3;
+
+TEST(KvRecreateTest, ABucketDeletedWhileTheConnectionIsDownIsNotCreatedAtOnceWhenItIsBack) {
+  const auto server = StartServer();
+  Proxy proxy(server->port());
+  kv::NatsKvOptions options;
+  options.nats.url = proxy.url();
+  KvClient client(options);
+  ASSERT_EQ(client.WaitReady(), absl::OkStatus());
+  Admin admin(server->url());
+  proxy.Partition();
+  ASSERT_TRUE(WaitFor([&] { return !client.Connected(); }));
+  // All four: with none left, a group that has been looks like one that never was.
+  for (const char* const bucket : {"stableid", "election", "heartbeat", "assignment"}) {
+    const std::string subject = std::string("$JS.API.STREAM.DELETE.KV_parti-") + bucket;
+    ASSERT_TRUE(admin.Ask(subject).value("success", false));
+  }
+  Eavesdropper requests(server->url(), "$JS.API.STREAM.*.KV_parti-election");
+  proxy.Heal();
+  EXPECT_GE(LooksBeforeCreation(requests), kLooksOfWhoWaits);
+  EXPECT_TRUE(WaitFor([&] {
+    return client.Put(wire::Bucket::kElection, "leader", 0, "me").code == wire::KvCode::kOk;
+  }));
+}
+
+TEST(KvRecreateTest, WhoStartsWhereOneOfTheBucketsHasGoneDoesNotCreateItAtOnce) {
+  const auto server = StartServer();
+  kv::NatsKvOptions options;
+  options.nats.url = server->url();
+  {
+    KvClient first(options);
+    ASSERT_EQ(first.WaitReady(), absl::OkStatus());
+  }
+  Admin admin(server->url());
+  ASSERT_TRUE(admin.Ask("$JS.API.STREAM.DELETE.KV_parti-election").value("success", false));
+  Eavesdropper requests(server->url(), "$JS.API.STREAM.*.KV_parti-election");
+  KvClient second(options);
+  EXPECT_GE(LooksBeforeCreation(requests), kLooksOfWhoWaits);
+  ASSERT_EQ(second.WaitReady(), absl::OkStatus());
 }
 
 }  // namespace
