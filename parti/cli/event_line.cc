@@ -15,7 +15,8 @@ namespace {
 
 using Json = nlohmann::json;
 
-constexpr std::array<std::pair<std::string_view, EventKind>, 9> kKinds{{
+constexpr std::array<std::pair<std::string_view, EventKind>, 10> kKinds{{
+    {"opened", EventKind::kOpened},
     {"started", EventKind::kStarted},
     {"state", EventKind::kState},
     {"leader", EventKind::kLeader},
@@ -102,9 +103,20 @@ absl::StatusOr<EventLine> ParseEventLine(std::string_view line) {
   if (json.contains("worker") || event.kind == EventKind::kStarted) {
     event.worker = fields.Text("worker");
   }
+  if (json.contains("incarnation") || event.kind == EventKind::kStarted) {
+    event.incarnation = fields.Unsigned("incarnation");
+  }
   switch (event.kind) {
+    case EventKind::kOpened:
+      event.alone = fields.Bool("alone");
+      if (!json.contains("clock")) break;
+      event.clock = fields.Text("clock");
+      event.wall = fields.Nanos("wall");
+      break;
     case EventKind::kStarted:
-      event.incarnation = fields.Unsigned("incarnation");
+      if (fields.error().empty() && event.worker.empty()) {
+        return absl::InvalidArgumentError("\"worker\" is empty");
+      }
       break;
     case EventKind::kState:
       event.state = fields.Text("state");

@@ -16,6 +16,7 @@
 namespace parti::cli {
 
 enum class EventKind {
+  kOpened,
   kStarted,
   kState,
   kLeader,
@@ -36,14 +37,17 @@ struct Token {
 // Fields that a kind of event doesn't bear are left as they are here.
 struct EventLine {
   EventKind kind{};
-  std::int64_t t = 0;  // CLOCK_BOOTTIME, ns
-  std::string worker;  // of any kind, where the line bears it
-  std::uint64_t incarnation = 0;
-  Token token;             // acquired: of the grant; leader: the epoch
-  std::string partition;   // acquired, released, lost
-  std::int64_t until = 0;  // lease
-  bool gained = false;     // leader
-  std::string state;       // state
+  std::int64_t t = 0;             // CLOCK_BOOTTIME, ns
+  std::string worker;             // of any kind, where the line bears it
+  std::uint64_t incarnation = 0;  // the same; 0: it doesn't
+  Token token;                    // acquired: of the grant; leader: the epoch
+  std::string partition;          // acquired, released, lost
+  std::int64_t until = 0;         // lease
+  bool gained = false;            // leader
+  std::string state;              // state
+  std::string clock;              // opened: which clock `t` and `until` are of; may be empty
+  std::int64_t wall = 0;          // opened: ns since 1970 at t
+  bool alone = false;             // opened: whoever wrote to this log before has ended
 };
 
 // InvalidArgument says what is wrong with the line.

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 #include <poll.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -15,6 +17,19 @@ namespace parti::cli {
 namespace {
 
 std::string Reason(int error) { return std::strerror(error); }
+
+std::int64_t Now(clockid_t clock) {
+  timespec now{};
+  clock_gettime(clock, &now);
+  return static_cast<std::int64_t>(now.tv_sec) * 1'000'000'000 + now.tv_nsec;
+}
+
+// Of one boot of one machine, whose processes share CLOCK_BOOTTIME; empty if it can't be had.
+std::string BootId() {
+  std::string id;
+  std::getline(std::ifstream("/proc/sys/kernel/random/boot_id"), id);
+  return id;
+}
 
 }  // namespace
 
@@ -36,6 +51,7 @@ absl::StatusOr<std::shared_ptr<EventLog>> EventLog::Open(
   }
   std::shared_ptr<EventLog> log(new EventLog(fd, target, std::move(on_failure)));
   log->StartNewLine();
+  log->WriteOpened();
   return log;
 }
 
@@ -57,6 +73,33 @@ void EventLog::StartNewLine() {
   if (info.st_size > 0 && pread(fd_, &last, 1, info.st_size - 1) == 1 && last != '\n') {
     WriteBytes("\n");
   }
+}
+
+// Every writer holds a read lock on the file as long as it exists, and nobody ever takes a write
+// lock: if one could be had, there is no other writer. Two that begin at once each see the other.
+bool EventLog::IsAlone() const {
+  struct stat info {};
+  if (fd_ == STDOUT_FILENO || fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  struct flock lock {};
+  lock.l_whence = SEEK_SET;
+  lock.l_type = F_RDLCK;
+  if (fcntl(fd_, F_OFD_SETLK, &lock) != 0) return false;
+  lock = {};
+  lock.l_whence = SEEK_SET;
+  lock.l_type = F_WRLCK;
+  return fcntl(fd_, F_OFD_GETLK, &lock) == 0 && lock.l_type == F_UNLCK;
+}
+
+void EventLog::WriteOpened() {
+  const bool alone = IsAlone();
+  const std::int64_t wall = Now(CLOCK_REALTIME);
+  nlohmann::ordered_json line = Line(Now(CLOCK_BOOTTIME), "opened", *life_);
+  if (const std::string clock = BootId(); !clock.empty()) {
+    line["clock"] = clock;
+    line["wall"] = wall;
+  }
+  line["alone"] = alone;
+  Write(line);
 }
 
 void EventLog::OnStarted(std::int64_t now, std::string_view worker, std::uint64_t incarnation) {

@@ -5,9 +5,16 @@
 //    "partition":"p-3"}
 //
 // `t` and `until` are CLOCK_BOOTTIME in ns. Every line bears t, event, worker and incarnation
-// (before the first life "" and 0). A claim lasts from `acquired` to `released`, `lost` or the last
-// `until` of its life, whichever is first; `acquired` for a partition that is held renews its
-// token.
+// (before the first life "" and 0). The first line of each process is
+//
+//   {"t":81000000000,"event":"opened","worker":"","incarnation":0,"clock":"<boot id>",
+//    "wall":1790000000000000000,"alone":true}
+//
+// `clock`: processes whose boot ids are the same share one CLOCK_BOOTTIME, and their times can be
+// compared as they are; those of others by `wall`, the ns since 1970 at `t`. `alone`: no other
+// process has the file open, so whoever wrote to it before has ended. A claim lasts from `acquired`
+// to `released`, `lost` or the last `until` of its life, whichever is first; `acquired` for a
+// partition that is held renews its token.
 #ifndef PARTI_CLI_EVENT_LOG_H_
 #define PARTI_CLI_EVENT_LOG_H_
 
@@ -57,6 +64,8 @@ class EventLog : public OwnershipObserver {
 
   EventLog(int fd, std::string target, std::function<void(const absl::Status&)> on_failure);
   void StartNewLine();
+  void WriteOpened();
+  bool IsAlone() const;
   void WriteGrants(std::int64_t now, std::string_view event,
                    std::span<const OwnedPartition> partitions, bool ended);
   nlohmann::ordered_json Line(std::int64_t now, std::string_view event, const Life& life) const;

@@ -14,6 +14,14 @@ std::string Counted(std::size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
+// Names come from files: nothing in them may speak to the terminal.
+std::string Printable(std::string text) {
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string HistoryText(const HistoryReport& report, std::size_t limit) {
@@ -28,9 +36,9 @@ std::string HistoryText(const HistoryReport& report, std::size_t limit) {
                       Seconds(Percentile(report.gaps, 99)), Seconds(Percentile(report.gaps, 100)));
   for (const HistoryKind& kind : report.kinds) {
     text += fmt::format("{:>8}  {}{}\n", kind.found.size(), kind.title,
-                        kind.counts ? "" : " (no finding in mode fast)");
+                        kind.counts ? "" : " (told, but no finding)");
     for (std::size_t i = 0; i < std::min(limit, kind.found.size()); ++i) {
-      text += fmt::format("            {}\n", kind.found[i]);
+      text += fmt::format("            {}\n", Printable(kind.found[i]));
     }
     if (kind.found.size() > limit) {
       text += fmt::format("            … and {} more; --json has all\n", kind.found.size() - limit);
@@ -39,7 +47,9 @@ std::string HistoryText(const HistoryReport& report, std::size_t limit) {
   if (report.torn > 0) {
     text += fmt::format("note: {} cut short, as by a SIGKILL\n", Counted(report.torn, "line"));
   }
-  for (const std::string& note : report.notes) text += fmt::format("note: {}\n", note);
+  for (const std::string& note : report.notes) {
+    text += fmt::format("note: {}\n", Printable(note));
+  }
   text += report.findings() == 0 ? "\nclean: nothing found\n"
                                  : fmt::format("\n{}\n", Counted(report.findings(), "finding"));
   return text;
@@ -57,6 +67,7 @@ std::string HistoryJson(const HistoryReport& report) {
   json["partitions"] = report.partitions;
   json["claims"] = report.claims;
   json["terms"] = report.terms;
+  json["clocks"] = report.clocks;
   json["from"] = report.from;
   json["to"] = report.to;
   json["mode"] = report.fast ? "fast" : "exclusive";

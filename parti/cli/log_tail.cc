@@ -28,10 +28,10 @@ void LogTail::Poll(const LineSink& sink) {
   close(file);
 }
 
-void LogTail::Finish(const LineSink& sink) {
+void LogTail::Finish(const LineSink& sink, const LineSink& last) {
   Poll(sink);
   if (partial_.empty()) return;
-  sink(partial_);
+  last(partial_);
   partial_.clear();
 }
 

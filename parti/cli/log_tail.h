@@ -19,9 +19,9 @@ class LogTail {
   // Hands over the complete lines that were appended since the last call, without their newlines.
   void Poll(const LineSink& sink);
 
-  // The writer is gone: as Poll, and what follows the last newline (a line torn by a kill) is
-  // handed over too.
-  void Finish(const LineSink& sink);
+  // The writer is gone: as Poll, and what follows the last newline (a line that a kill may have
+  // torn) is handed to `last`.
+  void Finish(const LineSink& sink, const LineSink& last);
 
   // The torn last line so far.
   std::string_view partial() const { return partial_; }

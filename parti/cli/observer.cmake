@@ -1,6 +1,7 @@
 # The observer of event logs, shared by `parti demo` and the tests. Nothing of core is in it.
 include_guard(GLOBAL)
-set(PARTI_OBSERVER_SOURCES event_line.cc history.cc history_text.cc log_tail.cc observer.cc)
+set(PARTI_OBSERVER_SOURCES event_line.cc history.cc history_report.cc history_text.cc log_tail.cc
+    observer.cc observer_judge.cc)
 list(TRANSFORM PARTI_OBSERVER_SOURCES PREPEND ${PROJECT_SOURCE_DIR}/parti/cli/)
 add_library(parti_observer STATIC ${PARTI_OBSERVER_SOURCES})
 target_link_libraries(parti_observer PUBLIC parti_options absl::status absl::statusor

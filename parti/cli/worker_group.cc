@@ -63,7 +63,7 @@ absl::StatusOr<std::size_t> WorkerGroup::Spawn(const std::string& name,
   absl::StatusOr<std::unique_ptr<Process>> process = Process::Start(process_options);
   if (!process.ok()) return process.status();
   workers_.push_back({.name = name, .process = *std::move(process), .tail = LogTail(events)});
-  return observer_.AddProcess(name);
+  return observer_.AddProcess(name, events);
 }
 
 void WorkerGroup::Poll() {
@@ -73,7 +73,8 @@ void WorkerGroup::Poll() {
     if (member.exit.has_value()) continue;
     NoticeEnd(i);
     if (member.exit.has_value()) {
-      member.tail.Finish(sink);
+      member.tail.Finish(sink,
+                         [this, i](std::string_view line) { observer_.AddLastLine(i, line); });
     } else {
       member.tail.Poll(sink);
     }

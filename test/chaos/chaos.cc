@@ -230,9 +230,6 @@ void ChaosRun::JudgeLogs(const cli::Verdict& settled, ChaosReport* report) {
   }
   take("after a lease", verdict.after_lease);
   take("anomaly", verdict.anomalies);
-  std::erase_if(verdict.broken_lines, [](const std::string& line) {
-    return line.find("not a JSON object") != std::string::npos;  // torn by a SIGKILL
-  });
   take("broken line", verdict.broken_lines);
   if (!options_.interrupted()) take("unowned in the end", settled.unowned);
   for (std::size_t i = 0; i < crew_->group().size(); ++i) {

@@ -75,9 +75,6 @@ std::string Cluster::Judge(bool ids_are_unique) {
     verdict.incarnation_regressions.clear();
     verdict.version_regressions.clear();
   }
-  std::erase_if(verdict.broken_lines, [](const std::string& line) {
-    return line.find("not a JSON object") != std::string::npos;  // torn by a SIGKILL
-  });
   for (const std::size_t worker : living) {
     if (group_->exit(worker)->ok()) continue;
     verdict.anomalies.push_back(fmt::format("{} ended with {}:\n{}", group_->name(worker),

@@ -26,6 +26,7 @@ using ::testing::SizeIs;
 // A log of one worker, line by line, as `parti worker --events` writes it; times in ms.
 class Log {
  public:
+  Log() = default;
   Log(std::string worker, int incarnation, int started, int until) {
     Begin(std::move(worker), incarnation, started);
     Lease(started, until);
@@ -47,6 +48,13 @@ class Log {
     return Add(t, "leader", fmt::format(R"(,"epoch":{},"gained":true)", epoch));
   }
   Log& Stopped(int t) { return Add(t, "stopped", ""); }
+  // A process opens the log: on the clock of that boot, whose second 0 was at `boot` since 1970.
+  Log& Opened(int t, const std::string& clock, int boot, bool alone) {
+    return Raw(fmt::format(R"({{"t":{},"event":"opened","worker":"","incarnation":0,"clock":"{}",)"
+                           R"("wall":{},"alone":{}}})",
+                           Ns(t), clock, Ns(boot) + Ns(t), alone))
+        .Raw("\n");
+  }
   Log& Raw(const std::string& text) {
     text_ += text;
     return *this;
@@ -148,8 +156,10 @@ TEST_F(HistoryTest, TwoOwnersAtOnce) {
   Write("a.events", A().Acquired(1'010, "p-0", 1, 1).Released(3'000, "p-0"));
   Write("b.events", B().Acquired(2'999, "p-0", 1, 2));
   EXPECT_THAT(OnlyFinding("overlaps"),
-              AllOf(HasSubstr("p-0: a (worker-0) and b (worker-1)"), HasSubstr("for 1.000 ms"),
-                    HasSubstr("from 2.999000 s to 3.000000 s")));
+              AllOf(HasSubstr("p-0: for 1.000 ms, from 2.999000 s to 3.000000 s"),
+                    HasSubstr(fmt::format("worker-0 from {0}:3 to {0}:4", files_[0])),
+                    HasSubstr(fmt::format("worker-1 from {0}:3 to the end of its lease ({0}:2)",
+                                          files_[1]))));
   EXPECT_THAT(Run(files_).output,
               AllOf(HasSubstr("1  two owners at once"), HasSubstr("1 finding")));
   // In mode fast it may happen, and is told.
@@ -214,32 +224,39 @@ TEST_F(HistoryTest, ATokenThatWentDown) {
   Write("a.events", A().Acquired(1'010, "p-0", 2, 5).Released(2'000, "p-0"));
   Write("b.events", B().Acquired(2'100, "p-0", 2, 4));
   EXPECT_THAT(OnlyFinding("token_regressions"),
-              AllOf(HasSubstr("p-0: (2, 4) of b"), HasSubstr("after (2, 5) of a")));
+              AllOf(HasSubstr(fmt::format("p-0: (2, 4) of worker-1 ({}:3)", files_[1])),
+                    HasSubstr(fmt::format("after (2, 5) of worker-0 ({}:3)", files_[0]))));
 }
 
 TEST_F(HistoryTest, AnEpochOfTwoLeaders) {
   Write("a.events", A().Leads(1'100, 3));
   Write("b.events", B().Leads(1'200, 3));
-  EXPECT_THAT(OnlyFinding("epoch_regressions"), HasSubstr("epoch 3 was gained by a"));
+  EXPECT_THAT(OnlyFinding("epoch_regressions"),
+              HasSubstr(fmt::format("epoch 3 was gained by worker-0 ({}:3) and by worker-1 ({}:3)",
+                                    files_[0], files_[1])));
 }
 
 TEST_F(HistoryTest, AVersionThatWentDown) {
   Write("a.events", A().Acquired(1'010, "p-0", 1, 6));
   Write("b.events", B().Acquired(1'100, "p-1", 2, 5));
-  EXPECT_THAT(OnlyFinding("version_regressions"), HasSubstr("epoch 1 had reached 6"));
+  EXPECT_THAT(OnlyFinding("version_regressions"),
+              HasSubstr(fmt::format("epoch 1 had reached 6 ({}:3)", files_[0])));
 }
 
 TEST_F(HistoryTest, AnIncarnationThatDidNotRise) {
   Write("a.events", A().Stopped(2'000));
   Write("b.events", Log("worker-0", 5, 3'000, 9'000));
-  EXPECT_THAT(OnlyFinding("incarnation_regressions"), HasSubstr("worker-0: incarnation 5 of b"));
+  EXPECT_THAT(
+      OnlyFinding("incarnation_regressions"),
+      HasSubstr(fmt::format("worker-0: incarnation 5 at 3.000000 s ({}:1) after 5", files_[1])));
 }
 
 TEST_F(HistoryTest, AWorkerIdBorneTwiceAtOnce) {
   Write("a.events", A(5'000));
   Write("b.events", Log("worker-0", 7, 4'999, 9'000));
   EXPECT_THAT(OnlyFinding("id_conflicts"),
-              AllOf(HasSubstr("worker-0 was borne by a (worker-0) and b (worker-0)"),
+              AllOf(HasSubstr(fmt::format("worker-0 was borne by {}:1 and {}:1 at once", files_[0],
+                                          files_[1])),
                     HasSubstr("for 1.000 ms")));
 }
 
@@ -273,7 +290,7 @@ TEST_F(HistoryTest, AnUnknownPartitionIsAnAnomaly) {
 
 TEST_F(HistoryTest, ABrokenLine) {
   Write("a.events", A().Raw("oops\n").Acquired(1'010, "p-0", 1, 1));
-  EXPECT_THAT(OnlyFinding("broken_lines"), HasSubstr("a line 3: not a JSON object"));
+  EXPECT_THAT(OnlyFinding("broken_lines"), HasSubstr(files_[0] + ":3: not a JSON object"));
 }
 
 TEST_F(HistoryTest, ALineOfTheWrongTypeIsBroken) {
@@ -316,7 +333,207 @@ TEST_F(HistoryTest, WorkersThatShareALogAreToldApartByTheirIds) {
   const std::string a = A().Acquired(1'010, "p-0", 1, 1).text();
   const std::string b = B().Acquired(2'000, "p-0", 1, 2).text();
   Write("both.events", a + b);
-  EXPECT_THAT(OnlyFinding("overlaps"), HasSubstr("both (worker-0) and both (worker-1)"));
+  EXPECT_THAT(OnlyFinding("overlaps"), AllOf(HasSubstr("worker-0 from " + files_[0] + ":3"),
+                                             HasSubstr("worker-1 from " + files_[0] + ":6")));
+}
+
+TEST_F(HistoryTest, APartitionThatIsOwnedLateShowsWhereAllAreKnown) {
+  Write("a.events", A(99'000).Acquired(61'001, "p-0", 1, 1).Lease(62'000, 99'000));
+  ExpectClean();
+  EXPECT_THAT(OnlyFinding("gaps", {"--partitions", "1"}),
+              HasSubstr("p-0: not yet owned, for 60001.000 ms, from 1.000000 s to 61.001000 s"));
+}
+
+TEST_F(HistoryTest, AGapNamesTheLinesOnItsBothSides) {
+  Write("a.events", A(90'000).Acquired(1'010, "p-0", 1, 1).Released(2'000, "p-0"));
+  Write("b.events", B(90'000).Acquired(4'001, "p-0", 1, 2));
+  EXPECT_THAT(OnlyFinding("gaps", {"--max-gap", "2s"}),
+              HasSubstr(fmt::format("from {}:4 to {}:3", files_[0], files_[1])));
+}
+
+TEST_F(HistoryTest, OneTokenOfTwoOwners) {
+  Write("a.events", A().Acquired(1'010, "p-0", 2, 5).Released(2'000, "p-0"));
+  Write("b.events", B().Acquired(2'100, "p-0", 2, 5));
+  OnlyFinding("token_regressions");
+}
+
+TEST_F(HistoryTest, OneTokenTwiceOfOneOwner) {
+  Write("a.events",
+        A().Acquired(1'010, "p-0", 2, 5).Released(2'000, "p-0").Acquired(2'100, "p-0", 2, 5));
+  OnlyFinding("token_regressions");
+}
+
+TEST_F(HistoryTest, AnEpochThatWentDownFromLeaderToLeader) {
+  Write("b.events", B().Leads(1'200, 3));
+  Write("a.events", A().Leads(1'100, 4));
+  EXPECT_THAT(OnlyFinding("epoch_regressions"),
+              AllOf(HasSubstr("epoch 3 was gained by worker-1"), HasSubstr("after epoch 4")));
+}
+
+TEST_F(HistoryTest, AGrantUnderAnEpochThatNobodyHadGainedYet) {
+  Write("a.events", A().Leads(1'100, 4));
+  Write("b.events", B().Acquired(1'099, "p-0", 4, 1));
+  EXPECT_THAT(OnlyFinding("epoch_regressions"), HasSubstr("before epoch 4 was gained by worker-0"));
+}
+
+TEST_F(HistoryTest, AMissingLogOfALeaderIsNoted) {
+  Write("a.events", A().Acquired(1'100, "p-0", 4, 1));
+  const Judged judged = Check();
+  EXPECT_EQ(judged.status, 0);
+  EXPECT_THAT(judged.json["notes"], ElementsAre(HasSubstr("nobody in these logs gained epoch 4")));
+}
+
+// A process that opens a log that nobody else has open knows that its predecessor is gone.
+TEST_F(HistoryTest, AProcessStartedAgainOnItsLogEndsTheClaimsOfItsPredecessor) {
+  const auto log = [](bool alone) {
+    return Log()
+        .Opened(900, "boot", 0, true)
+        .Raw(A(9'000).Acquired(1'010, "p-0", 1, 1).text())
+        .Opened(2'000, "boot", 0, alone)
+        .Begin("worker-0", 7, 2'100)
+        .Lease(2'100, 9'000)
+        .Acquired(2'200, "p-0", 2, 2);
+  };
+  Write("a.events", log(true));
+  ExpectClean();
+  Write("a.events", log(false));
+  files_.pop_back();
+  const Judged judged = Check();
+  EXPECT_EQ(judged.status, 1);
+  EXPECT_THAT(judged.json["overlaps"], SizeIs(1)) << judged.output;
+}
+
+TEST_F(HistoryTest, WhoWasSaidToBeGoneButGoesOnStillHolds) {
+  Write("a.events",
+        A().Raw("{\"t\":1005000000,\"event\":\"gone\"}\n").Acquired(1'010, "p-0", 1, 1));
+  Write("b.events", B().Acquired(2'000, "p-0", 1, 2));
+  const Judged judged = Check();
+  EXPECT_THAT(judged.json["overlaps"], SizeIs(1)) << judged.output;
+  EXPECT_THAT(judged.json["anomalies"], ElementsAre(HasSubstr("seen to be gone")));
+}
+
+TEST_F(HistoryTest, TwoProcessesOnOneIdAreSeenThoughTheyShareALog) {
+  Write("a.events", A().Acquired(1'010, "p-0", 1, 1).text() +
+                        Log("worker-0", 7, 2'000, 9'000).Acquired(2'500, "p-0", 2, 2).text() +
+                        // Incarnation 5 lives on.
+                        Log("worker-0", 5, 1'000, 1'000)
+                            .Lease(2'600, 9'000)
+                            .text()
+                            .substr(Log("worker-0", 5, 1'000, 1'000).text().size()));
+  const Judged judged = Check();
+  EXPECT_EQ(judged.status, 1);
+  EXPECT_THAT(judged.json["overlaps"], SizeIs(1)) << judged.output;
+  EXPECT_THAT(
+      judged.json["anomalies"],
+      ::testing::Contains(HasSubstr("acts as incarnation 5, though incarnation 7 has begun")));
+}
+
+TEST_F(HistoryTest, ClocksOfSeveralMachinesAreComparedWithinTheirError) {
+  // The second machine was booted 100 s after the first.
+  Write("a.events", Log()
+                        .Opened(100'500, "boot-a", 1'000'000, true)
+                        .Raw(Log("worker-0", 5, 101'000, 120'000)
+                                 .Acquired(102'000, "p-0", 1, 1)
+                                 .Released(105'000, "p-0")
+                                 .text()));
+  Write("b.events",
+        Log()
+            .Opened(500, "boot-b", 1'100'000, true)
+            .Raw(Log("worker-1", 6, 1'000, 20'000).Acquired(4'900, "p-0", 1, 2).text()));
+  const Judged refused = Check();
+  EXPECT_EQ(refused.status, 2) << refused.output;
+  EXPECT_THAT(refused.output, AllOf(HasSubstr(files_[0] + ":1 and " + files_[1] + ":1 count time"),
+                                    HasSubstr("--clock-error")));
+  EXPECT_THAT(OnlyFinding("overlaps", {"--clock-error", "99ms"}), HasSubstr("for 100.000 ms"));
+  const Judged doubtful = Check({"--clock-error", "100ms"});
+  EXPECT_EQ(doubtful.status, 0) << doubtful.output;
+  EXPECT_THAT(doubtful.json["doubtful"], ElementsAre(HasSubstr("for 100.000 ms")));
+}
+
+TEST_F(HistoryTest, AMachineThatWasBootedAgainIsOnAnotherClock) {
+  Write("a.events",
+        Log()
+            .Opened(500'000, "boot-1", 1'000'000, true)
+            .Raw(Log("worker-0", 5, 501'000, 520'000).Acquired(502'000, "p-0", 1, 1).text())
+            .Opened(20'000, "boot-2", 1'500'000, true)
+            .Raw(Log("worker-0", 6, 21'000, 40'000).Acquired(22'000, "p-0", 2, 2).text()));
+  EXPECT_EQ(Check().status, 2);
+  ExpectClean({"--clock-error", "100ms"});
+}
+
+TEST_F(HistoryTest, ALogThatBeginsAmidALifeIsAFindingAndJudgedOnce) {
+  const std::string whole = A().Acquired(1'010, "p-0", 1, 1).Lease(1'500, 9'000).text();
+  const std::size_t cut = whole.find('\n', whole.find("lease")) + 1;
+  Write("a.events", whole.substr(cut));
+  EXPECT_THAT(OnlyFinding("anomalies"), HasSubstr("has no beginning in this log"));
+  // Its older part in front, all is well.
+  const std::string all = folder_->File("all.events");
+  WriteFile(all, whole);
+  EXPECT_EQ(Run({all}).status, 0);
+}
+
+TEST_F(HistoryTest, OfTwoThatShareALogOneMayBeKilledWithinALine) {
+  Write("both.events",
+        A(5'000).text() + "{\"t\":1020000000,\"eve" + B().Acquired(1'030, "p-0", 1, 1).text());
+  const Judged judged = Check();
+  EXPECT_EQ(judged.status, 0) << judged.output;
+  EXPECT_EQ(judged.json["torn_lines"], 1);
+  EXPECT_EQ(judged.json["workers"], 2);
+}
+
+TEST_F(HistoryTest, TimeThatRunsBackwardsIsToldOnce) {
+  Write("a.events", A().Acquired(1'500, "p-0", 1, 1).Lease(1'200, 10'500).Lease(1'300, 11'000));
+  EXPECT_THAT(OnlyFinding("anomalies"), HasSubstr("time ran backwards, from 1.500000 s"));
+}
+
+TEST_F(HistoryTest, LineEndingsOfOtherSystemsAndBlankLinesAreNoFinding) {
+  std::string log = A().Acquired(1'010, "p-0", 1, 1).text();
+  for (std::size_t at = 0; (at = log.find('\n', at)) != std::string::npos; at += 2) {
+    log.insert(at, "\r");
+  }
+  Write("a.events", "\xef\xbb\xbf" + log + "\r\n\n");
+  ExpectClean();
+}
+
+TEST_F(HistoryTest, WhatTheDiskLeftOfALogIsBroken) {
+  using namespace std::string_literals;
+  Write("a.events", A().Raw("\0\0\0\0\n"s).Acquired(1'010, "p-0", 1, 1));
+  OnlyFinding("broken_lines");
+}
+
+TEST_F(HistoryTest, NamesInALogDoNotSpeakToTheTerminal) {
+  Write("a.events", A().Acquired(1'010, "\\u001b[2Jp", 1, 1).Released(1'020, "\\u001b[2Jq"));
+  const Judged judged = Run(files_);
+  EXPECT_EQ(judged.status, 1);
+  EXPECT_THAT(judged.output, AllOf(HasSubstr("?[2Jq"), Not(HasSubstr("\x1b"))));
+}
+
+TEST_F(HistoryTest, StandardInputIsALogToo) {
+  Write("a.events", A().Acquired(1'010, "p-0", 1, 1).Released(3'000, "p-0"));
+  const std::string b = B().Acquired(2'999, "p-0", 1, 2).text();
+  const std::string input = folder_->File("input");
+  const std::string output = folder_->File("output");
+  WriteFile(input, b);
+  const auto process =
+      StartProcess({.argv = {"/bin/sh", "-c", "exec \"$0\" check-history - \"$1\" < \"$2\"",
+                             PARTI_BINARY, files_[0], input},
+                    .stdout_file = output,
+                    .stderr_file = output});
+  const auto exit = process->Wait(kDeadline);
+  ASSERT_TRUE(exit.has_value());
+  EXPECT_EQ(exit->code, 1) << ReadFile(output);
+  EXPECT_THAT(ReadFile(output), HasSubstr("worker-1 from stdin:3"));
+}
+
+TEST_F(HistoryTest, ALogGivenTwiceIsReadOnceAndACopyIsNamed) {
+  Write("a.events", A().Acquired(1'010, "p-0", 1, 1));
+  files_.push_back(folder_->path() + "/./a.events");
+  ExpectClean();
+  EXPECT_THAT(Check().json["notes"].dump(), HasSubstr("was given twice, and read once"));
+  Write("copy.events", A().Acquired(1'010, "p-0", 1, 1));
+  const Judged judged = Check();
+  EXPECT_EQ(judged.status, 1);
+  EXPECT_THAT(judged.json["notes"].dump(), HasSubstr("was one log given twice, as a copy?"));
 }
 
 TEST_F(HistoryTest, MistakesAreToldApartFromFindings) {
@@ -330,7 +547,11 @@ TEST_F(HistoryTest, MistakesAreToldApartFromFindings) {
     EXPECT_THAT(judged.output, HasSubstr(what));
   };
   mistake({good, folder + "/none.events"}, "none.events: can't be read: No such file");
-  mistake({folder}, "can't be read: Is a directory");
+  mistake({folder}, "can't be read: Is a directory; give the logs in it, as");
+  const std::string packed = Write("a.gz", "\x1f\x8b\x08 and so on");
+  mistake({good, packed}, "is compressed; try: gzip -dc " + packed + " | parti check-history -");
+  mistake({good, "--clock-error", "soon"}, "--clock-error");
+  mistake({good, "--clock-error", "1s"}, "doesn't say on which clock");
   mistake({good, other}, "not one of its 2 lines is an event");
   mistake({empty}, "nothing to judge");
   mistake({}, "FILE is required");
@@ -382,7 +603,7 @@ TEST_F(HistoryTest, AMillionLinesAreJudged) {
       } else {
         file << fmt::format(
             R"({{"t":{},"event":"{}",{},"epoch":1,"version":{},"partition":"p-{}"}})", t,
-            i % 4 == 3 ? "released" : "acquired", worker, i / 4, w * 100 + (i / 4) % 100);
+            i % 4 == 3 ? "released" : "acquired", worker, i, w * 100 + (i / 4) % 100);
         // Every second claim is given up; the others are kept and renewed.
         if (i % 4 == 0) {
           file << "\n"

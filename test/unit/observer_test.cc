@@ -221,6 +221,14 @@ TEST_F(ObserverTest, TokensOfAPartitionRise) {
   EXPECT_FALSE(verdict.Exclusive());
 }
 
+TEST_F(ObserverTest, OneTokenTwiceIsARegressionAfterARelease) {
+  const auto a = Member("a", 1000);
+  Acquired(a, 10, "p-0", 2, 5);
+  Released(a, 20, "p-0");
+  Acquired(a, 30, "p-0", 2, 5);
+  EXPECT_THAT(observer_.Judge(100).token_regressions, SizeIs(1));
+}
+
 TEST_F(ObserverTest, OneTokenForTwoLivesIsARegression) {
   const auto a = Member("a", 1000);
   const auto b = Member("b", 1000);
@@ -256,6 +264,139 @@ TEST_F(ObserverTest, EpochsOfAProcessRise) {
   EXPECT_THAT(observer_.Judge(100).epoch_regressions, SizeIs(1));
 }
 
+TEST_F(ObserverTest, EpochsRiseFromProcessToProcessInWhateverOrderLogsAreRead) {
+  const auto a = Member("a", 1000);
+  const auto b = Member("b", 1000);
+  Leader(b, 20, true, 6);
+  Leader(a, 10, true, 5);
+  EXPECT_THAT(observer_.Judge(100).epoch_regressions, IsEmpty());
+  Leader(a, 30, true, 5);
+  EXPECT_THAT(observer_.Judge(100).epoch_regressions, ElementsAre(HasSubstr("epoch 5 was gained")));
+  Leader(b, 40, true, 4);
+  EXPECT_THAT(observer_.Judge(100).epoch_regressions,
+              Contains(HasSubstr("epoch 4 was gained by b (b:4) at 0.000000 s, after epoch 6")));
+}
+
+TEST_F(ObserverTest, NobodyGrantsUnderAnEpochBeforeItIsGained) {
+  const auto a = Member("a", 1000);
+  const auto b = Member("b", 1000);
+  Acquired(b, 19, "p-0", 3, 1);
+  EXPECT_THAT(observer_.Judge(100).unknown_epochs, ElementsAre(3));
+  Leader(a, 20, true, 3);
+  EXPECT_THAT(observer_.Judge(100).epoch_regressions,
+              ElementsAre(HasSubstr("before epoch 3 was gained by a")));
+  EXPECT_THAT(observer_.Judge(100).unknown_epochs, IsEmpty());
+  Acquired(b, 20, "p-1", 3, 1);
+  EXPECT_THAT(observer_.Judge(100).epoch_regressions, SizeIs(1));
+}
+
+TEST_F(ObserverTest, LinesBelongToTheLifeThatTheyName) {
+  const auto a = Member("worker-0", 50);  // incarnation 1
+  Acquired(a, 10, "p-0", 1, 1);
+  Started(a, 60, "worker-0", 7);
+  Lease(a, 61, 900);
+  // The life before goes on, which is another process on the same id.
+  Add(a, R"({{"t":62,"event":"lease","worker":"worker-0","incarnation":1,"until":800}})");
+  Add(a, R"({{"t":70,"event":"acquired","worker":"worker-0","incarnation":7,"partition":"p-0",)"
+         R"("epoch":2,"version":2}})");
+  const Verdict verdict = observer_.Judge(500);
+  EXPECT_THAT(verdict.overlaps, SizeIs(1));
+  EXPECT_THAT(verdict.anomalies,
+              ElementsAre(HasSubstr("acts as incarnation 1, though incarnation 7 has begun")));
+}
+
+TEST_F(ObserverTest, WhoIsGoneSaysNothingMore) {
+  const auto a = Member("a", 1000);
+  const auto b = Member("b", 1000);
+  observer_.ProcessGone(a, 30);
+  Acquired(a, 40, "p-0", 1, 1);
+  Acquired(b, 50, "p-0", 1, 2);
+  const Verdict verdict = observer_.Judge(100);
+  EXPECT_THAT(verdict.anomalies, ElementsAre(HasSubstr("after its process was seen to be gone")));
+  EXPECT_THAT(verdict.overlaps, SizeIs(1));
+}
+
+TEST_F(ObserverTest, WhoHasStoppedActsNoMore) {
+  const auto a = Member("a", 1000);
+  Stopped(a, 30);
+  Lease(a, 40, 2000);
+  EXPECT_THAT(observer_.Judge(100).anomalies, ElementsAre(HasSubstr("said that it had stopped")));
+}
+
+TEST_F(ObserverTest, ALogThatBeginsAmidALifeIsToldOnceAndJudged) {
+  const auto a = Process("a");
+  const auto b = Member("b", 1000);
+  for (int t : {10, 20}) {
+    Add(a, R"({{"t":{},"event":"lease","worker":"w","incarnation":4,"until":{}}})", t, t + 100);
+  }
+  Add(a, R"({{"t":30,"event":"acquired","worker":"w","incarnation":4,"partition":"p-0",)"
+         R"("epoch":1,"version":1}})");
+  Acquired(b, 40, "p-0", 1, 2);
+  const Verdict verdict = observer_.Judge(100);
+  EXPECT_THAT(verdict.anomalies, ElementsAre(HasSubstr("has no beginning in this log")));
+  EXPECT_THAT(verdict.overlaps, SizeIs(1));
+}
+
+TEST_F(ObserverTest, ASuccessorInTheSameLogDoesNotLeaveAtOnce) {
+  const auto a = Process("a");
+  const auto b = Process("b");
+  Started(a, 10, "worker-0", 5);
+  Lease(a, 11, 30);
+  Add(a, R"({{"t":15,"event":"state","state":"Shutdown"}})");
+  Stopped(a, 16);
+  Started(a, 20, "worker-0", 6);
+  Lease(a, 21, 200);
+  Acquired(a, 22, "p-0", 1, 1);
+  Released(a, 23, "p-0");
+  Started(b, 50, "worker-0", 7);
+  EXPECT_THAT(observer_.Judge(300).id_conflicts, SizeIs(1));
+}
+
+TEST_F(ObserverTest, WhatTheErrorOfTheClocksCouldExplainIsDoubtful) {
+  observer_.SetClockError(5);
+  const auto a = observer_.AddProcess("a", "", 1);
+  const auto b = observer_.AddProcess("b", "", 2);
+  for (const auto process : {a, b}) {
+    Started(process, 1, process == a ? "a" : "b", 1);
+    Lease(process, 1, 1000);
+  }
+  Acquired(a, 10, "p-0", 1, 2);
+  Released(a, 45, "p-0");
+  Acquired(b, 40, "p-0", 1, 3);
+  Acquired(b, 40, "p-1", 1, 4);
+  Acquired(a, 50, "p-1", 1, 5);
+  Verdict verdict = observer_.Judge(100);
+  EXPECT_THAT(verdict.overlaps, SizeIs(1));
+  EXPECT_EQ(verdict.overlaps.front().partition, "p-1");
+  EXPECT_THAT(verdict.doubtful, ElementsAre(HasSubstr("p-0")));
+  observer_.SetClockError(4);
+  verdict = observer_.Judge(100);
+  EXPECT_THAT(verdict.overlaps, SizeIs(2));
+  EXPECT_THAT(verdict.doubtful, IsEmpty());
+}
+
+TEST_F(ObserverTest, AnOverlapIsExplainedByTheLinesThatShowIt) {
+  const auto a = Member("a", 100);
+  const auto b = Member("b", 1000);
+  Acquired(a, 10, "p-0", 1, 1);
+  Acquired(b, 40, "p-0", 1, 2);
+  Released(b, 60, "p-0");
+  const Verdict verdict = observer_.Judge(500);
+  ASSERT_THAT(verdict.overlaps, SizeIs(1));
+  EXPECT_THAT(observer_.Explain(verdict.overlaps.front()),
+              HasSubstr("a from a:3 to the end of its lease (a:2), its last line at 0.000000 s; "
+                        "b from b:3 to b:4"));
+}
+
+TEST_F(ObserverTest, TheLastLineOfWhoWasKilledMayBeTorn) {
+  const auto a = Member("a", 1000);
+  observer_.AddLastLine(a, R"({"t":10,"event":"acq)");
+  EXPECT_THAT(observer_.Judge(100).broken_lines, IsEmpty());
+  observer_.AddLastLine(a,
+                        R"({"t":10,"event":"acquired","partition":"p-0","epoch":1,"version":1})");
+  EXPECT_TRUE(observer_.HoldersAt(20)[0].process.has_value());
+}
+
 TEST_F(ObserverTest, AVersionBelowWhatAnEarlierEpochHadReachedIsSeen) {
   const auto a = Member("a", 100);
   const auto b = Member("b", 100);
@@ -263,8 +404,9 @@ TEST_F(ObserverTest, AVersionBelowWhatAnEarlierEpochHadReachedIsSeen) {
   Acquired(b, 20, "p-1", 2, 6);  // the new leader carries on with its predecessor's plan
   EXPECT_THAT(observer_.Judge(100).version_regressions, IsEmpty());
   Acquired(b, 30, "p-1", 3, 5);
-  EXPECT_THAT(observer_.Judge(100).version_regressions,
-              ElementsAre("epoch 3 granted under version 5, but epoch 1 had reached 6"));
+  EXPECT_THAT(
+      observer_.Judge(100).version_regressions,
+      ElementsAre("epoch 3 granted under version 5 (b:4), but epoch 1 had reached 6 (a:3)"));
 }
 
 TEST_F(ObserverTest, AGapIsAFindingOnlyWhereItIsTooLong) {
@@ -382,7 +524,7 @@ TEST_F(ObserverTest, GarbageIsReportedAndSkipped) {
   Acquired(a, 20, "p-0", 1, 1);
   const Verdict verdict = observer_.Judge(100);
   EXPECT_THAT(verdict.broken_lines, SizeIs(10));
-  EXPECT_THAT(verdict.broken_lines.back(), HasSubstr("a line 12"));
+  EXPECT_THAT(verdict.broken_lines.back(), HasSubstr("a:12: "));
   EXPECT_TRUE(observer_.HoldersAt(100)[0].process.has_value());
 }
 
@@ -419,7 +561,7 @@ TEST(LogTailTest, HandsOverWholeLinesAndTheTornOneAtTheEnd) {
   file << "ee\nfo" << std::flush;
   tail.Poll(sink);
   EXPECT_THAT(lines, ElementsAre("one", "two", "three"));
-  tail.Finish(sink);
+  tail.Finish(sink, sink);
   EXPECT_THAT(lines, ElementsAre("one", "two", "three", "fo"));
   std::remove(path.c_str());
 }
