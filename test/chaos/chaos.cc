@@ -21,6 +21,9 @@ using std::chrono::milliseconds;
 constexpr milliseconds kTick(20);
 constexpr milliseconds kQuiet(200);
 constexpr std::int64_t kProgressEvery = 1'000'000'000;
+constexpr std::int64_t kJudgeEvery = 10'000'000'000;
+// What was logged by then is in the logs, also of who was stopped in between.
+constexpr std::int64_t kSurelyRead = 10'000'000'000;
 constexpr std::chrono::seconds kRegisterTimeout(60);
 
 std::string ReadFile(const std::string& path) {
@@ -126,16 +129,28 @@ void ChaosRun::ShowProgress() {
   const auto owned = std::count_if(holders.begin(), holders.end(), [](const cli::Holder& holder) {
     return holder.process.has_value();
   });
-  options_.progress(
-      fmt::format("{:.0f} s left, {} faults, {} of {} partitions owned, {} violations",
-                  std::max(0.0, Seconds(Left())), nemesis_->deeds().size(), owned, holders.size(),
-                  violations_.size()));
+  options_.progress(fmt::format(
+      "{:.0f} s left, {} faults, {} of {} partitions owned, {} violations",
+      std::max(0.0, Seconds(Left())), nemesis_->deeds().size(), owned, holders.size(), seen_));
+}
+
+// What the logs show already, so that nobody waits for half an hour. The verdict is that of the
+// end.
+bool ChaosRun::SawViolation() {
+  const std::int64_t now = cli::BootNanos();
+  if (now - judged_ < kJudgeEvery) return seen_ > 0;
+  judged_ = now;
+  const cli::Verdict verdict = crew_->group().observer().Judge(now - kSurelyRead);
+  seen_ = verdict.overlaps.size() + verdict.token_regressions.size() +
+          verdict.epoch_regressions.size() + verdict.after_lease.size();
+  if (seen_ > 0) options_.say("a violation: the run ends here");
+  return seen_ > 0;
 }
 
 // Faults one at a time or a few at once; mostly the group may settle in between.
 void ChaosRun::Torment() {
   std::mt19937_64 random(options_.seed ^ 0x9e3779b97f4a7c15ULL);
-  while (Left() > 0 && !options_.interrupted() && violations_.empty()) {
+  while (Left() > 0 && !options_.interrupted() && violations_.empty() && !SawViolation()) {
     const std::uint64_t die = random() % 10;
     const std::uint64_t faults = die < 6 ? 1 : die < 9 ? 2 : 4;
     for (std::uint64_t i = 0; i < faults; ++i) {
@@ -231,6 +246,7 @@ void ChaosRun::JudgeLogs(const cli::Verdict& settled, ChaosReport* report) {
   take("after a lease", verdict.after_lease);
   take("anomaly", verdict.anomalies);
   take("broken line", verdict.broken_lines);
+  if (seen_ > 0 && violations_.empty()) Violation("seen while running, and not in the end");
   if (!options_.interrupted()) take("unowned in the end", settled.unowned);
   for (std::size_t i = 0; i < crew_->group().size(); ++i) {
     const auto& exit = crew_->group().exit(i);

@@ -57,6 +57,7 @@ class ChaosRun {
   void Tick();
   void ShowProgress();
   void TellDeeds();
+  bool SawViolation();
   void Judge(ChaosReport* report);
   void JudgeLogs(const cli::Verdict& settled, ChaosReport* report);
   void JudgeRegister(ChaosReport* report);
@@ -76,6 +77,8 @@ class ChaosRun {
   std::int64_t began_ = 0;
   std::int64_t ends_ = 0;
   std::int64_t shown_ = 0;
+  std::int64_t judged_ = 0;
+  std::size_t seen_ = 0;  // violations, while it runs
   std::size_t told_ = 0;
   std::ofstream deeds_;
 };

@@ -56,8 +56,10 @@ absl::Status Crew::Prepare() {
       if (!script || chmod(at.script.c_str(), 0755) != 0) {
         return absl::UnavailableError("can't write " + at.script);
       }
-    } else if (servers_.size() == 1) {
-      at.proxy = std::make_unique<test::Proxy>(servers_.port(0));
+    } else {
+      for (std::size_t node = 0; node < servers_.size(); ++node) {
+        at.proxies.push_back(std::make_unique<test::Proxy>(servers_.port(node)));
+      }
     }
     places_.push_back(std::move(at));
   }
@@ -66,7 +68,9 @@ absl::Status Crew::Prepare() {
 
 absl::StatusOr<std::size_t> Crew::Spawn(Place place, const std::string& name) {
   const At& at = places_[place];
-  cli::SpawnOptions options{.url = at.proxy ? at.proxy->url() : servers_.urls(),
+  std::string urls;
+  for (const auto& proxy : at.proxies) urls += (urls.empty() ? "" : ",") + proxy->url();
+  cli::SpawnOptions options{.url = urls.empty() ? servers_.urls() : urls,
                             .binary = at.script,
                             .arguments = {"--name", name}};
   if (place == 0 && !options_.broken.empty()) {
@@ -111,11 +115,11 @@ void Crew::Cut(Place place, Way way) {
   At& at = places_[place];
   at.cut = true;
   if (at.worker.has_value()) group_->SetAside(*at.worker, true);
-  if (at.proxy) {
+  for (const auto& proxy : at.proxies) {
     using Direction = test::Proxy::Direction;
-    if (way == Way::kBoth) at.proxy->Partition();
-    if (way == Way::kDeaf) at.proxy->Freeze(Direction::kToClient);
-    if (way == Way::kMute) at.proxy->Freeze(Direction::kToServer);
+    if (way == Way::kBoth) proxy->Partition();
+    if (way == Way::kDeaf) proxy->Freeze(Direction::kToClient);
+    if (way == Way::kMute) proxy->Freeze(Direction::kToServer);
   }
   if (network_ == nullptr) return;
   for (std::size_t node = 0; node < servers_.size(); ++node) {
@@ -128,7 +132,7 @@ void Crew::Heal(Place place) {
   At& at = places_[place];
   at.cut = false;
   if (at.worker.has_value()) group_->SetAside(*at.worker, false);
-  if (at.proxy) at.proxy->Heal();
+  for (const auto& proxy : at.proxies) proxy->Heal();
   if (network_ == nullptr) return;
   for (std::size_t node = 0; node < servers_.size(); ++node) {
     network_->Unblock(servers_.host(node), at.host);
@@ -136,23 +140,18 @@ void Crew::Heal(Place place) {
   }
 }
 
-bool Crew::Slow(Place place) {
+void Crew::Slow(Place place) {
   At& at = places_[place];
   if (network_ != nullptr) network_->Slow(at.host);
-  if (at.proxy) at.proxy->Delay(kProxyDelay);
-  return network_ != nullptr || at.proxy;
+  for (const auto& proxy : at.proxies) proxy->Delay(kProxyDelay);
 }
 
-bool Crew::Lossy(Place place) {
-  if (network_ == nullptr) return false;
-  network_->Lossy(places_[place].host);
-  return true;
-}
+void Crew::Lossy(Place place) { network_->Lossy(places_[place].host); }
 
 void Crew::Mend(Place place) {
   At& at = places_[place];
   if (network_ != nullptr) network_->Mend(at.host);
-  if (at.proxy) at.proxy->Delay(std::chrono::milliseconds(0));
+  for (const auto& proxy : at.proxies) proxy->Delay(std::chrono::milliseconds(0));
 }
 
 bool Crew::Runs(Place place) const {

@@ -34,7 +34,7 @@ struct CrewOptions {
 
 class Crew {
  public:
-  // `network` may be null: then each place reaches the one server through a proxy.
+  // `network` may be null: then each place reaches each server through a proxy.
   static absl::StatusOr<std::unique_ptr<Crew>> Create(const CrewOptions& options, Servers* servers,
                                                       Network* network);
 
@@ -50,9 +50,8 @@ class Crew {
   enum class Way { kBoth, kDeaf, kMute };  // kDeaf: it gets nothing; kMute: nothing of it arrives
   void Cut(Place place, Way way);
   void Heal(Place place);
-  // False where that can't be done.
-  bool Slow(Place place);
-  bool Lossy(Place place);
+  void Slow(Place place);
+  void Lossy(Place place);  // with a network only
   void Mend(Place place);
 
   bool Runs(Place place) const;
@@ -72,9 +71,9 @@ class Crew {
   struct At {
     std::string name;
     HostId host = 0;
-    std::string script = {};  // starts the worker on the host
-    std::unique_ptr<test::Proxy> proxy = {};
-    std::optional<std::size_t> worker = {};  // in the group
+    std::string script = {};                                 // starts the worker on the host
+    std::vector<std::unique_ptr<test::Proxy>> proxies = {};  // one for each server
+    std::optional<std::size_t> worker = {};                  // in the group
     int starts = 0;
     bool busy = false;
     bool cut = false;

@@ -28,8 +28,9 @@ constexpr const char* kFooter =
     R"(What the nemesis does: SIGKILLs, SIGSTOPs and restarts workers and leaders; starts a second process under
 an identity; cuts workers off, one, several, and in one direction; makes links slow and lossy; kills,
 stops and pauses NATS servers; deletes keys and buckets, one or all at once; with --cluster 3 also cuts
-servers off from each other and makes stream leaders step down. Cuts need root and the package iproute2, for network
-namespaces; without, workers reach the server through proxies, and what is left out is told as SKIPPED.
+servers off from each other and makes stream leaders step down. Cuts need the package iproute2, and root
+or user namespaces, for network namespaces; without, workers reach the servers through proxies, and what
+is left out is told as SKIPPED.
 
 Faults and their victims follow from --seed; when things happen also hangs on the machine.
 
@@ -62,8 +63,9 @@ std::string FindServer() {
 // attempt in this process is a machine without loopback.)
 bool NamespacesWork() {
   constexpr const char* kTry =
-      "unshare --net sh -c 'ip link set lo up && ip link add bridge0 type bridge && "
-      "ip link add port0 type veth peer name port1' >/dev/null 2>&1";
+      "for as in '' '--user --map-root-user'; do unshare $as --net sh -c 'ip link set lo up && "
+      "ip link add bridge0 type bridge && ip link add port0 type veth peer name port1' && exit; "
+      "done >/dev/null 2>&1; exit 1";
   return std::system(kTry) == 0;
 }
 
@@ -113,8 +115,8 @@ int Run(Arguments arguments) {
   std::string no_network = "namespaces: --no-namespaces was given";
   if (!arguments.no_namespaces && !NamespacesWork()) {
     no_network =
-        "namespaces: they take root, `unshare` and `ip` (package iproute2), and a kernel "
-        "with veth and bridges; cuts are made by proxies";
+        "namespaces: they take root or user namespaces, `unshare` and `ip` (package iproute2), and "
+        "a kernel with veth and bridges; cuts are made by proxies";
   } else if (!arguments.no_namespaces) {
     auto created = Network::Create();
     if (!created.ok()) return Fail(std::string(created.status().message()));

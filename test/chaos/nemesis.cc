@@ -225,10 +225,6 @@ bool Nemesis::CutPlaces(const std::string& kind, std::vector<Place> places, Crew
 }
 
 void Nemesis::AddNetworkKinds() {
-  if (network_ == nullptr && servers_.size() > 1) {
-    skipped_.push_back("cuts of workers and slow links: without namespaces only with one server");
-    return;
-  }
   const auto one = [](std::optional<Place> place) {
     return place.has_value() ? std::vector<Place>{*place} : std::vector<Place>{};
   };
@@ -257,8 +253,8 @@ void Nemesis::AddNetworkKinds() {
   const auto slow = [this](const std::string& kind, bool lossy) {
     const auto place = Draw(2) == 0 ? VictimWhoLeads() : Victim();
     if (!place.has_value()) return false;
-    if (!(lossy ? crew_.Lossy(*place) : crew_.Slow(*place))) return false;
     crew_.SetBusy(*place, true);
+    lossy ? crew_.Lossy(*place) : crew_.Slow(*place);
     const std::int64_t ms = DrawMs(500, 5000);
     Did(kind, fmt::format("{} for {} ms", crew_.name(*place), ms));
     Until(ms, [this, place = *place] {

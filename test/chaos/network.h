@@ -7,9 +7,10 @@
 //   (*network)->Block(a, b);     // what a sends doesn't reach b; no one is told
 //   (*network)->Unblock(a, b);
 //
-// Create moves the whole program into a namespace of its own, so it needs root, and must come
-// before any thread is started. Nothing has a name on the machine: when this process is gone,
-// however it ended, the kernel has removed every trace.
+// Create moves the whole program into a namespace of its own, so it needs root or a kernel that
+// gives users namespaces of their own, and must come before any thread is started. Nothing has a
+// name on the machine: when this process is gone, however it ended, the kernel has removed every
+// trace.
 //
 // A block is silent, as a pulled cable is: packets leave for a hardware address that nobody has. It
 // works one way at a time. Slowness is `tc netem` where the kernel has it; where it hasn't, a slow
