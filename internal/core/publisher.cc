@@ -221,6 +221,9 @@ void Publisher::EmptyDoc(const std::string& id, WorkerView& worker) {
   if (doc.revision == 0 && doc.unanswered.empty()) return;
   if (doc.empty() && doc.unanswered.empty()) return;
   if (!GroupView::DocLifeIsOver(worker, context_->now)) return;
+  // A doc of an older life says by that that the present one is unexplained. Emptied for a life that
+  // was evicted and may go on, it would say that this one holds nothing.
+  if (worker.heartbeat.evicted() && context_->now < worker.heartbeat.lease_over_at) return;
   Draft draft;
   draft.doc.version = std::max(calculator_->plan().version, doc.version);
   draft.doc.life_incarnation = std::max(doc.incarnation, worker.heartbeat.record->incarnation);
