@@ -146,7 +146,9 @@ void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbe
       }
     }
   }
-  rules_.HeartbeatAccepted(sent, last == heartbeats_.end() ? nullptr : &last->second);
+  const bool known =
+      last != heartbeats_.end() && !wiped_[static_cast<std::size_t>(Bucket::kHeartbeat)];
+  rules_.HeartbeatAccepted(sent, known ? &last->second : nullptr);
   heartbeats_[key] = heartbeat;
   if (heartbeat.kind == HeartbeatKind::kEvicted) {
     shared_.tally.Add(Count::kEviction);
