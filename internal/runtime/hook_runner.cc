@@ -9,6 +9,7 @@
 
 #include "internal/runtime/clock.h"
 #include "internal/runtime/unshared.h"
+#include "internal/wire/printable.h"
 
 namespace parti::runtime {
 
@@ -152,9 +153,10 @@ void HookRunner::LeadershipChanged(bool gained, std::uint64_t epoch) {
                 }});
 }
 
-void HookRunner::Error(absl::Status status) {
+void HookRunner::Error(const absl::Status& status) {
   if (!hooks_.on_error) return;
-  thread_.Post({"on_error", [this, status = std::move(status)] { RunOnError(status); }});
+  const absl::Status clean(status.code(), wire::Printable(std::string(status.message())));
+  thread_.Post({"on_error", [this, clean] { RunOnError(clean); }});
 }
 
 }  // namespace parti::runtime

@@ -41,7 +41,7 @@ class HookRunner {
   void AssignmentChanged(AssignmentChange change);
   void StateChanged(State from, State to);
   void LeadershipChanged(bool gained, std::uint64_t epoch);
-  void Error(absl::Status status);
+  void Error(const absl::Status& status);
 
   // See TaskThread::Finish.
   std::optional<std::string> Finish(core::Nanos deadline) { return thread_.Finish(deadline); }

@@ -9,6 +9,7 @@
 #include "internal/runtime/clock.h"
 #include "internal/runtime/settings.h"
 #include "internal/runtime/unshared.h"
+#include "internal/wire/printable.h"
 
 namespace parti::runtime {
 namespace {
@@ -212,7 +213,7 @@ void Loop::Observe(const std::function<void(OwnershipObserver&)>& call) {
 void Loop::Log(LogLevel level, std::string_view message) {
   if (world_.logger == nullptr) return;
   try {
-    world_.logger->Log(level, message);
+    world_.logger->Log(level, wire::Printable(message));
   } catch (...) {
     // There is nowhere to tell it.
   }

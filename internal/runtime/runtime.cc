@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "internal/runtime/clock.h"
+#include "internal/wire/printable.h"
 
 namespace parti::runtime {
 namespace {
@@ -67,7 +68,7 @@ absl::Status Runtime::Start(std::chrono::milliseconds timeout) {
 void Runtime::LogError(const absl::Status& status) const {
   if (!options_.logger) return;
   try {
-    options_.logger->Log(LogLevel::kError, std::string(status.message()));
+    options_.logger->Log(LogLevel::kError, wire::Printable(std::string(status.message())));
   } catch (...) {
     // There is nowhere to tell it.
   }

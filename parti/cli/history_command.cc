@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "internal/wire/printable.h"
 #include "parti/cli/history.h"
 #include "parti/cli/worker_options.h"
 
@@ -79,7 +80,8 @@ struct Arguments {
 };
 
 int Fail(const absl::Status& status) {
-  fmt::print(stderr, "parti: {}\nTry: parti check-history --help\n", std::string(status.message()));
+  fmt::print(stderr, "parti: {}\nTry: parti check-history --help\n",
+             wire::Printable(std::string(status.message())));
   return kCannotTell;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "internal/wire/printable.h"
 #include "parti/cli/history.h"
 
 namespace parti::cli {
@@ -14,16 +15,9 @@ std::string Counted(std::size_t count, std::string_view what) {
   return fmt::format("{} {}{}", count, what, count == 1 ? "" : "s");
 }
 
-// Names come from files: nothing in them may speak to the terminal.
-std::string Printable(std::string text) {
-  for (char& c : text) {
-    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
-  }
-  return text;
-}
-
 }  // namespace
 
+// Names come from files: nothing in them may speak to the terminal.
 std::string HistoryText(const HistoryReport& report, std::size_t limit) {
   std::string text = fmt::format(
       "{}, {}: {} in {}, {}, {}, {} of leaders, {:.1f} s\n", Counted(report.files, "log"),
@@ -38,7 +32,7 @@ std::string HistoryText(const HistoryReport& report, std::size_t limit) {
     text += fmt::format("{:>8}  {}{}\n", kind.found.size(), kind.title,
                         kind.counts ? "" : " (told, but no finding)");
     for (std::size_t i = 0; i < std::min(limit, kind.found.size()); ++i) {
-      text += fmt::format("            {}\n", Printable(kind.found[i]));
+      text += fmt::format("            {}\n", wire::Printable(kind.found[i]));
     }
     if (kind.found.size() > limit) {
       text += fmt::format("            … and {} more; --json has all\n", kind.found.size() - limit);
@@ -48,7 +42,7 @@ std::string HistoryText(const HistoryReport& report, std::size_t limit) {
     text += fmt::format("note: {} cut short, as by a SIGKILL\n", Counted(report.torn, "line"));
   }
   for (const std::string& note : report.notes) {
-    text += fmt::format("note: {}\n", Printable(note));
+    text += fmt::format("note: {}\n", wire::Printable(note));
   }
   text += report.findings() == 0 ? "\nclean: nothing found\n"
                                  : fmt::format("\n{}\n", Counted(report.findings(), "finding"));

@@ -80,7 +80,7 @@ class StatusRun {
     absl::StatusOr<std::unique_ptr<GroupReader>> reader = GroupReader::Create(group_.kv);
     if (!reader.ok()) {
       fmt::print(stderr, "parti: {}\nTry: parti status --help\n",
-                 std::string(reader.status().message()));
+                 OneLine(std::string(reader.status().message())));
       return kUsageStatus;
     }
     reader_ = *std::move(reader);
@@ -200,7 +200,8 @@ class StatusRun {
 
 int Run(const Arguments& arguments) {
   const auto fail = [](const absl::Status& status) {
-    fmt::print(stderr, "parti: {}\nTry: parti status --help\n", std::string(status.message()));
+    fmt::print(stderr, "parti: {}\nTry: parti status --help\n",
+               OneLine(std::string(status.message())));
     return kUsageStatus;
   };
   absl::StatusOr<Group> group = ResolveGroup(arguments.group);

@@ -8,6 +8,8 @@
 #include <utility>
 #include <vector>
 
+#include "internal/wire/printable.h"
+
 namespace parti::cli {
 namespace {
 
@@ -22,38 +24,14 @@ constexpr std::string_view kRed = "\x1b[1;31m";
 constexpr std::string_view kYellow = "\x1b[33m";
 constexpr std::string_view kGreen = "\x1b[1;32m";
 
-// The length of the UTF-8 character that `text` begins with; 0: it begins with none.
-std::size_t CharacterBytes(std::string_view text) {
-  const auto lead = static_cast<unsigned char>(text.front());
-  std::size_t bytes = 0;
-  if (lead < 0x80) bytes = 1;
-  if (lead >= 0xC2 && lead < 0xE0) bytes = 2;
-  if (lead >= 0xE0 && lead < 0xF0) bytes = 3;
-  if (lead >= 0xF0 && lead < 0xF5) bytes = 4;
-  if (bytes > text.size()) return 0;
-  for (std::size_t i = 1; i < bytes; ++i) {
-    if ((static_cast<unsigned char>(text[i]) & 0xC0) != 0x80) return 0;
-  }
-  return bytes;
-}
-
-// What records say may hold anything, also what would command the terminal.
+// What records say may hold anything, also what would command the terminal: a '?' for each such
+// character, so that columns stay columns.
 std::string Printable(std::string_view text, std::size_t columns) {
   std::string clean;
-  std::size_t count = 0;
-  while (!text.empty() && (columns == 0 || count < columns)) {
-    const std::size_t bytes = CharacterBytes(text);
-    const auto first = static_cast<unsigned char>(text.front());
-    const bool control =
-        (bytes == 1 && (first < 0x20 || first == 0x7F)) ||
-        (bytes == 2 && first == 0xC2 && static_cast<unsigned char>(text[1]) < 0xA0);
-    if (bytes == 0 || control) {
-      clean += '?';
-    } else {
-      clean += text.substr(0, bytes);
-    }
-    text.remove_prefix(std::max<std::size_t>(1, bytes));
-    ++count;
+  for (std::size_t count = 0; !text.empty() && (columns == 0 || count < columns); ++count) {
+    const wire::Glyph glyph = wire::FirstGlyph(text);
+    clean += glyph.printable ? text.substr(0, glyph.bytes) : "?";
+    text.remove_prefix(glyph.bytes);
   }
   return clean;
 }

@@ -8,7 +8,8 @@
 
 namespace parti::cli {
 
-// "12:34:56.789 warning  message", each line one write.
+// "12:34:56.789 warning  message", each line one write. Nothing in a message can begin another line
+// or command a terminal.
 class StderrLogger : public Logger {
  public:
   explicit StderrLogger(LogLevel least) : least_(least) {}
