@@ -13,9 +13,13 @@
 #include <fstream>
 #include <iterator>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string_view>
 #include <vector>
 
+#include "absl/strings/escaping.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "internal/kv/nkey.h"
 #include "internal/kv/urls.h"
 
@@ -209,6 +213,23 @@ absl::Status CheckInboxPrefix(const ConnectionOptions& options) {
       "inbox_prefix \"{}\" can't begin a subject; give at most 100 letters, digits, '_' and '-', "
       "with single dots between, such as _INBOX",
       prefix);
+}
+
+std::string ExpiryOf(const ConnectionOptions& options) {
+  const absl::StatusOr<std::string> text = ReadFile("credentials_file", options.credentials_file);
+  if (!text.ok()) return {};
+  const std::string jwt = FindJwt(*text);
+  const std::size_t begin = jwt.find('.') + 1;
+  std::string claims;
+  if (!absl::WebSafeBase64Unescape(jwt.substr(begin, jwt.find('.', begin) - begin), &claims)) {
+    return {};
+  }
+  const auto json = nlohmann::json::parse(claims, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || !json.contains("exp") || !json["exp"].is_number_integer()) return {};
+  const auto expiry = json["exp"].get<std::int64_t>();
+  if (expiry <= 0 || expiry > absl::ToUnixSeconds(absl::Now())) return {};
+  return absl::FormatTime("%Y-%m-%d %H:%M:%S UTC", absl::FromUnixSeconds(expiry),
+                          absl::UTCTimeZone());
 }
 
 absl::StatusOr<std::string> NkeyOf(const ConnectionOptions& options) {

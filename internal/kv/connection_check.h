@@ -19,6 +19,10 @@ absl::Status CheckCredentials(const ConnectionOptions& options);
 absl::Status CheckTls(const ConnectionOptions& options);
 absl::Status CheckInboxPrefix(const ConnectionOptions& options);
 
+// When what is in options.credentials_file expired, by this machine's clock: "2026-01-31 12:00:00
+// UTC". Empty: it hasn't, or that can't be told.
+std::string ExpiryOf(const ConnectionOptions& options);
+
 // The public key of the user whose seed is in options.nkey_seed_file.
 absl::StatusOr<std::string> NkeyOf(const ConnectionOptions& options);
 

@@ -26,6 +26,7 @@ constexpr milliseconds kRecreateWait(400);
 constexpr milliseconds kLookAgain(20);  // meanwhile, for somebody else may create it
 constexpr milliseconds kVersionTimeout(1'500);
 constexpr milliseconds kBorrowedPoll(50);
+constexpr std::size_t kMaxTold = 100;
 
 }  // namespace
 
@@ -55,14 +56,25 @@ void Connector::CheckBuckets() {
   changed_.notify_all();
 }
 
+// Problems may take turns: of several servers each may have one of its own.
 void Connector::Report(const absl::Status& status) {
   {
     const std::lock_guard lock(mutex_);
-    if (stopping_ || status == problem_) return;
+    if (stopping_) return;
     problem_ = status;
     changed_.notify_all();
+    if (told_.size() >= kMaxTold) told_.clear();
+    if (!told_.insert(status.ToString()).second) return;
   }
   callbacks_.on_error(status);
+}
+
+void Connector::Tell(const absl::Status& status) {
+  {
+    const std::lock_guard lock(mutex_);
+    told_.erase(status.ToString());
+  }
+  Report(status);
 }
 
 absl::Status Connector::WaitReady(milliseconds timeout) {
@@ -309,7 +321,10 @@ absl::Status Connector::CheckVersion(const Session& session) const {
 void Connector::SetReady(bool ready) {
   const std::lock_guard lock(mutex_);
   ready_ = ready;
-  if (ready) problem_ = absl::OkStatus();
+  if (ready) {
+    problem_ = absl::OkStatus();
+    told_.clear();
+  }
   changed_.notify_all();
 }
 

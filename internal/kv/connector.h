@@ -12,6 +12,7 @@
 #include <memory>
 #include <mutex>
 #include <random>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -55,8 +56,10 @@ class Connector {
   void OnSessionLost(std::uint64_t session);
   // A bucket seems to be missing: look after them all.
   void CheckBuckets();
-  // A problem to tell of, if it is another than the last.
+  // A problem to tell of, unless it has been told since all was well last.
   void Report(const absl::Status& status);
+  // The same, told in any case.
+  void Tell(const absl::Status& status);
 
   // As NatsKv's.
   absl::Status WaitReady(std::chrono::milliseconds timeout);
@@ -102,7 +105,8 @@ class Connector {
   bool check_buckets_ = false;
   bool ready_ = false;
   bool stopping_ = false;
-  absl::Status problem_;  // the last that was reported
+  absl::Status problem_;        // the last that there was
+  std::set<std::string> told_;  // those that were reported since ready_ was last set
   std::vector<std::string> missing_;
   std::mutex join_mutex_;
   std::thread thread_;

@@ -235,6 +235,7 @@ void NatsKv::Impl::SetConnected(const std::shared_ptr<Session>& session) {
     const std::lock_guard lock(server_mutex_);
     server_ = session->address();
   }
+  requests_.OnInboxWorks();
   watches_.SetInbox(session->inbox());
   ready_ = true;
   gate_.Emit(core::ConnectionChanged{true});
@@ -277,8 +278,8 @@ void NatsKv::Impl::OnSessionLost(std::uint64_t session) {
 
 void NatsKv::Impl::OnSessionError(std::uint64_t, std::string_view text) {
   if (text.find("Permissions Violation") == std::string_view::npos) return;
-  requests_.OnRefused(text);
-  connector_.Report(absl::PermissionDeniedError(
+  if (!requests_.OnRefused(text)) return;
+  connector_.Tell(absl::PermissionDeniedError(
       fmt::format("NATS refuses: {}; grant the user what is missing{}", text,
                   text.find("Subscription") == std::string_view::npos
                       ? ""

@@ -5,6 +5,7 @@
 #include <initializer_list>
 
 #include "internal/kv/connection_check.h"
+#include "internal/kv/tls_errors.h"
 #include "internal/kv/urls.h"
 
 namespace parti::kv {
@@ -75,10 +76,12 @@ std::string Refused(const ConnectionOptions& connection, const std::string& url)
   }
   if (!connection.token.empty()) return "the token was refused; check token";
   if (!connection.credentials_file.empty()) {
+    const std::string expired = ExpiryOf(connection);
     return fmt::format(
-        "the credentials in \"{}\" were refused: they may be expired, revoked or of another "
-        "account; check credentials_file, or have new ones made",
-        connection.credentials_file);
+        "the credentials in \"{}\" were refused: they {}; check credentials_file, or have new ones "
+        "made",
+        connection.credentials_file,
+        expired.empty() ? "may be revoked or of another account" : "have expired on " + expired);
   }
   if (!connection.nkey_seed_file.empty()) {
     const absl::StatusOr<std::string> nkey = NkeyOf(connection);
@@ -108,6 +111,11 @@ absl::Status SetNatsOptions(const ConnectionOptions& connection, const std::stri
        {natsOptions_SetURL(options, url.c_str()), natsOptions_SetName(options, name.c_str())}) {
     if (status != NATS_OK) return ConnectError(connection, url, status, "");
   }
+  // Files may have been replaced since they were checked, and libnats's words for a bad one are
+  // poor.
+  for (const auto check : {&CheckCredentials, &CheckTls}) {
+    if (absl::Status status = check(connection); !status.ok()) return status;
+  }
   if (absl::Status status = SetCredentials(connection, options); !status.ok()) return status;
   return SetTls(connection.tls, url, options);
 }
@@ -130,12 +138,7 @@ absl::Status ConnectError(const ConnectionOptions& connection, const std::string
           "nats:// URL and no tls settings");
     case NATS_SSL_ERROR:
       if (Mentions(detail, {"certificate verify failed", ":cert="})) {
-        return absl::FailedPreconditionError(fmt::format(
-            "{}: {}; tls.ca_file must name who signed the server's certificate, and the "
-            "certificate must be for \"{}\" (tls.server_name)",
-            text, detail,
-            connection.tls.server_name.empty() ? HostOf(AddressOf(url))
-                                               : connection.tls.server_name));
+        return ServerCertificateError(connection, url, text, detail);
       }
       return absl::UnavailableError(detail.empty() ? text : text + ": " + detail);
     case NATS_ADDRESS_MISSING:

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <future>
 #include <utility>
 #include <vector>
@@ -13,6 +14,38 @@ namespace {
 
 // More than core ever has under way; beyond it something is wrong, and memory has to stay bounded.
 constexpr std::size_t kMaxPending = 100'000;
+
+constexpr std::size_t kMaxRefused = 1'000;
+
+// Of libnats's unique ids.
+bool IsUnique(std::string_view token) {
+  return token.size() == 22 && std::all_of(token.begin(), token.end(), [](char c) {
+           return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z');
+         });
+}
+
+// What many refusals for one cause have in common: a subject without the names of our own consumers
+// and inboxes, which differ from one try to the next, and without the number that it ends with.
+std::string RefusalOf(std::string_view subject) {
+  subject = subject.substr(0, subject.find(".parti_"));
+  for (std::size_t begin = 0; begin < subject.size();) {
+    const std::size_t end = std::min(subject.find('.', begin), subject.size());
+    if (IsUnique(subject.substr(begin, end - begin))) return std::string(subject.substr(0, begin));
+    begin = end + 1;
+  }
+  while (!subject.empty() && subject.back() >= '0' && subject.back() <= '9') {
+    subject.remove_suffix(1);
+  }
+  return std::string(subject);
+}
+
+// The subject in `Permissions Violation for Publish to "…"`; empty: none is quoted.
+std::string_view QuotedIn(std::string_view error) {
+  const std::size_t begin = error.find('"');
+  const std::size_t end = error.find('"', begin + 1);
+  if (begin == std::string_view::npos || end == std::string_view::npos) return {};
+  return error.substr(begin + 1, end - begin - 1);
+}
 
 Reply Disconnected() {
   return {.kind = Reply::Kind::kDisconnected, .data = {}, .error = "no connection to NATS"};
@@ -124,19 +157,27 @@ void Requests::OnAnswer(std::string_view token, const Message& message) {
   }
 }
 
-void Requests::OnRefused(std::string_view error) {
+void Requests::OnInboxWorks() {
+  const std::lock_guard lock(mutex_);
+  if (session_ != nullptr) refused_.erase(RefusalOf(session_->inbox()));
+}
+
+bool Requests::OnRefused(std::string_view error) {
+  const std::string_view subject = QuotedIn(error);
+  if (subject.empty()) return false;  // torn: it comes again with the next try
   std::vector<std::uint64_t> refused;
+  bool news = false;
   {
     const std::lock_guard lock(mutex_);
     for (const auto& [request, pending] : pending_) {
-      if (error.find(fmt::format("\"{}\"", pending.subject)) != std::string_view::npos) {
-        refused.push_back(request);
-      }
+      if (pending.subject == subject) refused.push_back(request);
     }
+    news = refused_.size() < kMaxRefused && refused_.insert(RefusalOf(subject)).second;
   }
   for (const std::uint64_t request : refused) {
     Finish(request, {.kind = Reply::Kind::kNotPermitted, .data = {}, .error = std::string(error)});
   }
+  return news;
 }
 
 void Requests::BeginStop() {
@@ -197,6 +238,10 @@ void Requests::Finish(std::uint64_t request, const Reply& reply) {
     const auto found = pending_.find(request);
     if (found == pending_.end()) return;
     timers_->Cancel(found->second.timer);
+    // It is permitted (again): the next refusal is worth telling.
+    if (!refused_.empty() && reply.kind == Reply::Kind::kAnswer) {
+      refused_.erase(RefusalOf(found->second.subject));
+    }
     on_reply = std::move(found->second.on_reply);
     pending_.erase(found);
   }

@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -78,8 +79,12 @@ class Requests {
   void OnSignOfLife();
   // A message came for the request that this last token of its subject names.
   void OnAnswer(std::string_view token, const Message& message);
-  // The server refused to let us publish on the subject that `error` quotes.
-  void OnRefused(std::string_view error);
+  // The server refused to let us publish on, or subscribe to, the subject that `error` quotes.
+  // True: that is news. False: it has been refused before, it or one that differs in a number or a
+  // name of our own making only, and has not been answered since; on any session.
+  bool OnRefused(std::string_view error);
+  // Answers arrive where they should: that this is refused would be news again.
+  void OnInboxWorks();
 
   // Answers everything under way and everything to come with kDisconnected. Idempotent. Two steps,
   // so that several threads can be told before the first is waited for.
@@ -113,6 +118,7 @@ class Requests {
   std::shared_ptr<Session> session_;
   std::deque<Queued> queue_;
   std::unordered_map<std::uint64_t, Pending> pending_;
+  std::set<std::string> refused_;  // of subjects what RefusalOf makes of them
   std::uint64_t next_request_ = 1;
   bool stopping_ = false;
   std::mutex join_mutex_;

@@ -82,9 +82,12 @@ absl::StatusOr<Greeting> ReadGreeting(std::string_view line) {
     if (error != std::errc()) return unreadable;
     at = next != end && *next == '.' ? next + 1 : next;
   }
-  const auto jetstream = info.find("jetstream");
-  return Greeting{.version = version,
-                  .jetstream = jetstream != info.end() && jetstream->is_boolean() && *jetstream};
+  const auto says = [&info](const char* what) {
+    const auto found = info.find(what);
+    return found != info.end() && found->is_boolean() && found->get<bool>();
+  };
+  return Greeting{
+      .version = version, .jetstream = says("jetstream"), .tls_verify = says("tls_verify")};
 }
 
 absl::StatusOr<Greeting> AskForGreeting(const std::string& address,

@@ -25,7 +25,8 @@ inline constexpr ServerVersion kReplicatedCasVersion{2, 9, 21};
 
 struct Greeting {
   ServerVersion version;
-  bool jetstream = false;  // it has JetStream itself
+  bool jetstream = false;   // it has JetStream itself
+  bool tls_verify = false;  // it demands client certificates
 };
 
 // From the INFO line that a server greets with.

@@ -10,6 +10,8 @@
 
 #include "internal/kv/jetstream.h"
 #include "internal/kv/nats_options.h"
+#include "internal/kv/server_version.h"
+#include "internal/kv/tls_errors.h"
 #include "internal/kv/urls.h"
 
 namespace parti::kv {
@@ -17,6 +19,8 @@ namespace {
 
 constexpr std::int64_t kWriteDeadlineMs = 1'000;
 constexpr int kMaxPingsOut = 2;
+// Less than a server waits for the end of the handshake: what ended sooner was refused.
+constexpr std::chrono::milliseconds kTlsTimeout(1'000);
 constexpr std::int64_t kFlushTimeoutMs = 300;
 constexpr std::chrono::seconds kDeliveryDoneTimeout(2);
 // libnats 3.4.1 crashes when a subscription is destroyed while a message for it is being read.
@@ -35,6 +39,30 @@ std::uint64_t Reconnections(natsConnection* connection) {
   if (natsConnection_GetStats(connection, created) != NATS_OK) return 0;
   natsStatistics_GetCounts(created, nullptr, nullptr, nullptr, nullptr, &reconnections);
   return reconnections;
+}
+
+// libnats has room for one error, which the next is written over while this one is read.
+std::string LastErrorOf(natsConnection* connection) {
+  const auto read = [connection] {
+    const char* text = nullptr;
+    natsConnection_GetLastError(connection, &text);
+    return std::string(View(text));
+  };
+  std::string text = read();
+  for (int tries = 0; tries < 10; ++tries) {
+    std::string again = read();
+    if (again == text) break;
+    text = std::move(again);
+  }
+  return text;
+}
+
+// With TLS 1.3 a server that refuses a client certificate, or misses one, tells so by closing a
+// connection that the client takes for made. What libnats then says depends on its version.
+bool MayBeTheCertificate(natsStatus status, const std::string& detail) {
+  if (status == NATS_SSL_ERROR) return detail.find(":cert=") == std::string::npos;
+  return status == NATS_PROTOCOL_ERROR || status == NATS_CONNECTION_CLOSED ||
+         status == NATS_IO_ERROR;
 }
 
 }  // namespace
@@ -152,9 +180,8 @@ void Session::OnError(natsConnection* connection, natsSubscription*, natsStatus 
                       void* closure) {
   const auto handler = Callbacks::FindHandler(closure);
   if (handler == nullptr) return;
-  const char* last = nullptr;
-  natsConnection_GetLastError(connection, &last);
-  const std::string_view text = View(last).empty() ? View(natsStatus_GetText(error)) : View(last);
+  std::string text = LastErrorOf(connection);
+  if (text.empty()) text = View(natsStatus_GetText(error));
   handler->OnSessionError(Callbacks::Id(closure), text);
 }
 
@@ -237,9 +264,19 @@ natsStatus Session::SetBehaviour(const Pace& pace, natsOptions* options, void* c
 
 absl::Status Session::Open(const ConnectionOptions& connection, const std::string& url,
                            const Pace& pace) {
+  const auto began = std::chrono::steady_clock::now();
   const auto failed = [&](natsStatus status) {
-    const char* const detail = nats_GetLastError(nullptr);
-    return ConnectError(connection, url, status, detail == nullptr ? "" : detail);
+    const char* const last = nats_GetLastError(nullptr);
+    const std::string detail = last == nullptr ? "" : last;
+    const bool at_once = std::chrono::steady_clock::now() - began < kTlsTimeout;
+    if (MayBeTheCertificate(status, detail)) {
+      const absl::StatusOr<Greeting> greeting = AskForGreeting(address_, pace.connect_timeout);
+      if (greeting.ok() && greeting->tls_verify) {
+        return ClientCertificateError(
+            connection.tls, fmt::format("can't connect to NATS at {}", address_), at_once);
+      }
+    }
+    return ConnectError(connection, url, status, detail);
   };
   natsOptions* created = nullptr;
   if (const natsStatus status = natsOptions_Create(&created); status != NATS_OK) {
@@ -270,11 +307,7 @@ bool Session::Alive() {
          Reconnections(connection_) == reconnections_;
 }
 
-std::string Session::LastError() const {
-  const char* text = nullptr;
-  natsConnection_GetLastError(connection_, &text);
-  return std::string(View(text));
-}
+std::string Session::LastError() const { return LastErrorOf(connection_); }
 
 std::string Session::TakeRefusal() {
   if (!borrowed_) return {};

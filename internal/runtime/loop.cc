@@ -108,7 +108,7 @@ void Loop::OnKvTrouble(const absl::Status& status) {
   } else if (absl::IsPermissionDenied(status) && world_.board->life().worker.empty()) {
     Do(core::Report{core::Severity::kFatal, status});
     stopped_ = true;
-  } else if (!SaidLately(std::string(status.message()))) {
+  } else {
     Do(core::Report{core::Severity::kError, status});
   }
 }

@@ -186,6 +186,25 @@ absl::Status NatsServer::Restart() {
   return Launch();
 }
 
+absl::Status NatsServer::Reload() {
+  if (process_ == nullptr) return absl::FailedPreconditionError("the nats-server doesn't run");
+  if (absl::Status written = WriteConfig(); !written.ok()) return written;
+  const std::size_t before = Log().size();
+  if (absl::Status told = process_->Signal(SIGHUP); !told.ok()) return told;
+  const auto deadline = std::chrono::steady_clock::now() + kReadyTimeout;
+  while (std::chrono::steady_clock::now() < deadline) {
+    const std::string news = Log().substr(before);
+    if (news.find("Reloaded server configuration") != std::string::npos) return absl::OkStatus();
+    if (news.find("Failed to reload server configuration") != std::string::npos) {
+      return absl::FailedPreconditionError(news);
+    }
+    std::this_thread::sleep_for(kPollInterval);
+  }
+  return absl::DeadlineExceededError(
+      fmt::format("nats-server on port {} has not reloaded its configuration within {} s: {}",
+                  port_, kReadyTimeout.count(), Log()));
+}
+
 void NatsServer::Pause() {
   if (process_ != nullptr) process_->Freeze();
 }

@@ -50,7 +50,11 @@ class NatsServer {
   void Pause();            // SIGSTOP: connections stay open, nothing is answered
   void Resume();           // SIGCONT
 
-  // Replaces NatsServerOptions::extra_config; takes effect at the next Restart().
+  // SIGHUP: the server reads its configuration again, without interruption. Returns once it has;
+  // the error is what the server says.
+  absl::Status Reload();
+
+  // Replaces NatsServerOptions::extra_config; takes effect at the next Restart() or Reload().
   void SetExtraConfig(std::string extra_config) { extra_config_ = std::move(extra_config); }
 
   // The server's log so far, for error messages.

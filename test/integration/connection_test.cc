@@ -101,6 +101,11 @@ TEST_F(ConnectionTest, CredentialsFile) {
   const absl::Status refused = Ready(nats);
   EXPECT_EQ(refused.code(), absl::StatusCode::kUnauthenticated);
   EXPECT_THAT(Message(refused), AllOf(HasSubstr("forged.creds"), HasSubstr("have new ones made")));
+  nats.credentials_file = File("old.creds", mode.expired);
+  const absl::Status expired = Ready(nats);
+  EXPECT_EQ(expired.code(), absl::StatusCode::kUnauthenticated);
+  EXPECT_THAT(Message(expired),
+              AllOf(HasSubstr("old.creds"), HasSubstr("have expired on 1970-01-01 00:00:02 UTC")));
 }
 
 TEST_F(ConnectionTest, TlsTrustsOnlyWhomItIsToldTo) {
@@ -109,12 +114,19 @@ TEST_F(ConnectionTest, TlsTrustsOnlyWhomItIsToldTo) {
   const std::string tls_url = "tls" + server->url().substr(4);
   EXPECT_EQ(Ready({.url = tls_url, .tls = {.ca_file = files.File("ca.pem")}}), absl::OkStatus());
   EXPECT_EQ(Ready({.url = server->url(), .tls = {.skip_verification = true}}), absl::OkStatus());
-  for (const TlsOptions& tls :
-       {TlsOptions{.ca_file = files.File("other.pem")}, TlsOptions{},
-        TlsOptions{.ca_file = files.File("ca.pem"), .server_name = "nats.example"}}) {
-    const absl::Status refused = Ready({.url = tls_url, .tls = tls});
+  const struct {
+    TlsOptions tls;
+    std::string said;
+  } cases[] = {
+      {{.ca_file = files.File("other.pem")}, "tls.ca_file must name who signed"},
+      {{}, "tls.ca_file must name who signed"},
+      {{.ca_file = files.File("ca.pem"), .server_name = "nats.example"},
+       "for \"nats.example\", as tls.server_name says"},
+  };
+  for (const auto& one : cases) {
+    const absl::Status refused = Ready({.url = tls_url, .tls = one.tls});
     EXPECT_EQ(refused.code(), absl::StatusCode::kFailedPrecondition) << refused;
-    EXPECT_THAT(Message(refused), HasSubstr("tls.ca_file must name who signed"));
+    EXPECT_THAT(Message(refused), HasSubstr(one.said));
   }
   // A server that wants TLS gets it, and is not trusted for that.
   const absl::Status plain = Ready({.url = server->url()});

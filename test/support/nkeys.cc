@@ -54,20 +54,23 @@ Key Ed25519(const std::string& raw) {
       &EVP_PKEY_free};
 }
 
-std::string Jwt(const Nkey& issuer, const Nkey& subject, std::string_view nats) {
+// `more`: further claims, each with a comma behind it.
+std::string Jwt(const Nkey& issuer, const Nkey& subject, std::string_view nats,
+                std::string_view more = R"("iat":1,)") {
   const std::string body =
       Base64Url(R"({"typ":"JWT","alg":"ed25519-nkey"})") + "." +
-      Base64Url(fmt::format(R"({{"jti":"x","iat":1,"iss":"{}","sub":"{}","name":"test","nats":{{)"
+      Base64Url(fmt::format(R"({{"jti":"x",{}"iss":"{}","sub":"{}","name":"test","nats":{{)"
                             R"({},"version":2}}}})",
-                            issuer.public_key(), subject.public_key(), nats));
+                            more, issuer.public_key(), subject.public_key(), nats));
   return body + "." + Base64Url(issuer.Sign(body));
 }
 
-std::string Credentials(const Nkey& account, const Nkey& user) {
+std::string Credentials(const Nkey& account, const Nkey& user,
+                        std::string_view more = R"("iat":1,)") {
   return fmt::format(
       "-----BEGIN NATS USER JWT-----\n{}\n------END NATS USER JWT------\n\n"
       "-----BEGIN USER NKEY SEED-----\n{}\n------END USER NKEY SEED------\n",
-      Jwt(account, user, R"("subs":-1,"data":-1,"payload":-1,"type":"user")"), user.seed());
+      Jwt(account, user, R"("subs":-1,"data":-1,"payload":-1,"type":"user")", more), user.seed());
 }
 
 }  // namespace
@@ -109,18 +112,25 @@ OperatorMode MakeOperatorMode() {
   const Nkey account(Nkey::kAccount, 3);
   const Nkey stranger(Nkey::kAccount, 4);
   const Nkey user(Nkey::kUser, 5);
-  const std::string limits = fmt::format(R"("limits":{{{}}},"type":"account")", kLimits);
+  const auto config = [&](const std::string& revocations) {
+    const std::string limits =
+        fmt::format(R"("limits":{{{}}},{}"type":"account")", kLimits, revocations);
+    return fmt::format(
+        "operator: {}\nresolver: MEMORY\nsystem_account: {}\nresolver_preload: {{\n{}: {}\n{}: "
+        "{}\n}}",
+        Jwt(the_operator, the_operator, R"("type":"operator")"), system.public_key(),
+        system.public_key(),
+        Jwt(the_operator, system,
+            R"("limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"conn":-1,)"
+            R"("leaf":-1,"wildcards":true},"type":"account")"),
+        account.public_key(), Jwt(the_operator, account, limits));
+  };
   OperatorMode mode;
-  mode.config = fmt::format(
-      "operator: {}\nresolver: MEMORY\nsystem_account: {}\nresolver_preload: {{\n{}: {}\n{}: "
-      "{}\n}}",
-      Jwt(the_operator, the_operator, R"("type":"operator")"), system.public_key(),
-      system.public_key(),
-      Jwt(the_operator, system,
-          R"("limits":{"subs":-1,"data":-1,"payload":-1,"imports":-1,"exports":-1,"conn":-1,)"
-          R"("leaf":-1,"wildcards":true},"type":"account")"),
-      account.public_key(), Jwt(the_operator, account, limits));
+  mode.config = config("");
+  mode.revoking = config(fmt::format(R"("revocations":{{"{}":2}},)", user.public_key()));
   mode.credentials = Credentials(account, user);
+  mode.renewed = Credentials(account, user, R"("iat":3,)");
+  mode.expired = Credentials(account, user, R"("iat":1,"exp":2,)");
   mode.forged = Credentials(stranger, user);
   return mode;
 }

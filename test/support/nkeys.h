@@ -32,7 +32,10 @@ class Nkey {
 // A server in operator mode with one account, which has JetStream.
 struct OperatorMode {
   std::string config;       // for the server
+  std::string revoking;     // the same, with `credentials` revoked
   std::string credentials;  // a .creds file of a user of the account
+  std::string renewed;      // the same, issued after the revocation
+  std::string expired;      // the same, valid until long ago
   std::string forged;       // the same, but signed by another account
 };
 OperatorMode MakeOperatorMode();

@@ -42,6 +42,11 @@ void RestartServer(NatsServer& server) {
   if (absl::Status status = server.Restart(); !status.ok()) Die("NATS server lost", status);
 }
 
+void ReloadServer(NatsServer& server, const std::string& config) {
+  server.SetExtraConfig(config);
+  if (absl::Status status = server.Reload(); !status.ok()) Die("NATS server not reloaded", status);
+}
+
 std::unique_ptr<Process> StartProcess(const ProcessOptions& options) {
   auto process = Process::Start(options);
   if (!process.ok()) Die("no process", process.status());

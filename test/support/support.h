@@ -35,6 +35,8 @@ bool StaysTrue(const std::function<bool()>& condition, std::chrono::milliseconds
 // These end the test program with the reason if they fail: without them no test means anything.
 std::unique_ptr<NatsServer> StartServer(const NatsServerOptions& options = {});
 void RestartServer(NatsServer& server);
+// With `config` in place of its NatsServerOptions::extra_config, while its clients stay connected.
+void ReloadServer(NatsServer& server, const std::string& config);
 std::unique_ptr<Process> StartProcess(const ProcessOptions& options);
 std::unique_ptr<TempDir> MakeTempDir();
 
