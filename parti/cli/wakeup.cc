@@ -17,6 +17,7 @@ Wakeup::Wakeup() {
   sigemptyset(&watched);
   sigaddset(&watched, SIGTERM);
   sigaddset(&watched, SIGINT);
+  sigaddset(&watched, SIGHUP);
   sigprocmask(SIG_BLOCK, &watched, nullptr);
   signals_ = signalfd(-1, &watched, SFD_CLOEXEC | SFD_NONBLOCK);
   notified_ = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -4,8 +4,8 @@
 
 namespace parti::cli {
 
-// Make it before any thread starts: threads inherit that SIGTERM and SIGINT are blocked, and so
-// these reach Wait() only. SIGPIPE is ignored: a reader of the output that goes away is an error
+// Make it before any thread starts: threads inherit that SIGTERM, SIGINT and SIGHUP are blocked, and
+// so these reach Wait() only. (Under nohup SIGHUP stays ignored.) SIGPIPE is ignored: a reader of the output that goes away is an error
 // like others.
 class Wakeup {
  public:
@@ -16,7 +16,7 @@ class Wakeup {
   Wakeup(const Wakeup&) = delete;
   Wakeup& operator=(const Wakeup&) = delete;
 
-  // SIGTERM or SIGINT when one came; kNotified after Notify. A signal goes first.
+  // SIGTERM, SIGINT or SIGHUP (the terminal is gone) when one came; kNotified after Notify. A signal goes first.
   int Wait();
 
   // From any thread. Several before a Wait are one.

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <csignal>
 #include <fstream>
 #include <iterator>
 #include <nlohmann/json.hpp>
@@ -251,7 +252,10 @@ void ChaosRun::JudgeLogs(const cli::Verdict& settled, ChaosReport* report) {
   for (std::size_t i = 0; i < crew_->group().size(); ++i) {
     const auto& exit = crew_->group().exit(i);
     // SIGKILL is the nemesis's, or of the end.
-    if (!exit.has_value() || exit->ok() || exit->signal == 9) continue;
+    if (!exit.has_value() || exit->ok() || exit->signal == SIGKILL) continue;
+    // Told to go before it had come so far as to hear.
+    const bool began = !ReadFile(crew_->group().EventFile(i)).empty();
+    if (exit->signal == SIGTERM && !began) continue;
     Violation(fmt::format("{} ended with {}:\n{}", crew_->group().name(i), exit->ToString(),
                           crew_->group().ErrorTail(i)));
   }

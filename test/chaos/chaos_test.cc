@@ -210,14 +210,16 @@ TEST_F(ChaosTest, AWorkerThatWorksOnAfterItsClaimsHaveEndedIsSeen) {
                               HasSubstr("the logs are in")));
 }
 
-TEST_F(ChaosTest, CtrlCStopsItAndLeavesNothingBehind) {
+class ChaosSignalTest : public ChaosTest, public ::testing::WithParamInterface<int> {};
+
+TEST_P(ChaosSignalTest, CtrlCOrAClosedTerminalStopsItAndLeavesNothingBehind) {
   const auto run = Start({"--minutes", "60", "--seed", "6"});
   ASSERT_TRUE(test::WaitFor([&] { return Output().find(" s  ") != std::string::npos; }))
       << Output();
-  ASSERT_TRUE(run->Signal(SIGINT).ok());
+  ASSERT_TRUE(run->Signal(GetParam()).ok());
   const auto exit = run->Wait(kWholeRun);
   ASSERT_TRUE(exit.has_value()) << Output();
-  EXPECT_EQ(exit->code, 130) << Output();
+  EXPECT_EQ(exit->code, 128 + GetParam()) << Output();
   std::vector<std::string> left;
   for (const auto& entry : std::filesystem::directory_iterator(folder_->path())) {
     if (entry.path() != output_) left.push_back(entry.path());
@@ -233,6 +235,8 @@ TEST_F(ChaosTest, CtrlCStopsItAndLeavesNothingBehind) {
     return true;
   })) << "processes are left";
 }
+
+INSTANTIATE_TEST_SUITE_P(Signals, ChaosSignalTest, ::testing::Values(SIGINT, SIGHUP));
 
 TEST_F(ChaosTest, MistakesAreTold) {
   const auto run = Start({"--cluster", "2"});
