@@ -38,7 +38,8 @@ What counts as a finding:
   nobody's for too long     longer than --max-gap, after somebody had it; while no worker runs, too; with
                             --partitions also before anybody had it
   tokens that don't rise from claim to claim of a partition
-  epochs gained twice, or after a greater one, or granted under before they were gained
+  epochs gained twice, granted under before they were gained, or gained after a greater one and granted
+                            under all the same
   versions, incarnations going down; a worker id that two bear at once
   acting after the lease    claiming, or extending a lease, when it had run out
   what else no correct worker does, such as giving up what it didn't hold, speaking for a life that is

@@ -67,7 +67,7 @@ HistoryReport History::Judge() const {
     report.kinds.push_back({name, title, true, std::move(found)});
   };
   take("token_regressions", "fencing tokens that didn't rise", verdict.token_regressions);
-  take("epoch_regressions", "epochs gained twice, going down, or granted under before",
+  take("epoch_regressions", "epochs gained twice, or granted under out of order",
        verdict.epoch_regressions);
   take("version_regressions", "versions that went down", verdict.version_regressions);
   take("incarnation_regressions", "incarnations that didn't rise", verdict.incarnation_regressions);

@@ -252,6 +252,9 @@ void Observer::OnStopped(std::size_t index, const EventLine& event, std::size_t 
   if (!index_of_life.has_value()) return;
   Life& life = process.lives[*index_of_life];
   life.stopped = event.t;
+  // Who leaves in order says `left` once it holds nothing: somebody may read that, and take its id,
+  // before it is answered and this line written.
+  if (life.open.empty()) life.leaving = std::min(life.leaving, life.last);
   if (!life.open.empty()) {
     Anomaly(index, event.t, line,
             fmt::format("stopped without giving up {} partitions", life.open.size()));

@@ -221,7 +221,8 @@ void Observer::JudgeEpochs(Verdict* verdict) const {
   std::stable_sort(order.begin(), order.end(), [this](std::size_t a, std::size_t b) {
     return leaderships_[a].t < leaderships_[b].t;
   });
-  std::map<std::uint64_t, std::size_t> gained;  // by epoch, indices
+  std::map<std::uint64_t, std::size_t> gained;   // by epoch, indices
+  std::map<std::size_t, std::uint64_t> last_of;  // by process
   for (const std::size_t i : order) {
     const Leadership& term = leaderships_[i];
     const std::string who = Who(term.process, term_lines_[i]);
@@ -232,24 +233,43 @@ void Observer::JudgeEpochs(Verdict* verdict) const {
                       Who(leaderships_[first->second].process, term_lines_[first->second]), who));
       continue;
     }
-    const auto [highest, other] = *gained.rbegin();
-    if (highest <= term.epoch) continue;
-    const Leadership& before = leaderships_[other];
-    Tell(IsCertain(term.process, before.process, term.t - before.t),
-         fmt::format("epoch {} was gained by {} at {:.6f} s, after epoch {} by {} at {:.6f} s",
-                     term.epoch, who, Seconds(term.t), highest,
-                     Who(before.process, term_lines_[other]), Seconds(before.t)),
-         &verdict->epoch_regressions, verdict);
+    std::uint64_t& last = last_of[term.process];
+    if (term.epoch < last) {
+      verdict->epoch_regressions.push_back(
+          fmt::format("{} gained epoch {} after {}", who, term.epoch, last));
+    }
+    last = std::max(last, term.epoch);
   }
 }
 
-// Nobody can grant under an epoch before it is gained.
+// Nobody can grant under an epoch before it is gained; nor after a greater one was. (A leader that
+// was stopped may learn only then that it was elected, but its docs are behind the fence.)
 void Observer::JudgeEpochsOfGrants(Verdict* verdict) const {
   std::map<std::uint64_t, std::size_t> gained;  // by epoch, the first, indices
   for (std::size_t i = 0; i < leaderships_.size(); ++i) {
     const auto [first, is_new] = gained.try_emplace(leaderships_[i].epoch, i);
     if (!is_new && leaderships_[i].t < leaderships_[first->second].t) first->second = i;
   }
+  // By epoch: of all greater ones that which was gained first.
+  std::map<std::uint64_t, std::size_t> overtaken_by;
+  std::optional<std::size_t> earliest;
+  for (auto term = gained.rbegin(); term != gained.rend(); ++term) {
+    const auto& [epoch, i] = *term;
+    if (earliest.has_value() && leaderships_[*earliest].t < leaderships_[i].t) {
+      overtaken_by[epoch] = *earliest;
+    } else {
+      earliest = i;
+    }
+  }
+  const auto tell = [&](const std::string& partition, const Grant& grant, const char* when,
+                        std::size_t i, std::int64_t apart) {
+    const Leadership& term = leaderships_[i];
+    Tell(IsCertain(grant.process, term.process, apart),
+         fmt::format("{}: {} of {} at {:.6f} s, though epoch {} {} by {} at {:.6f} s", partition,
+                     TokenText(grant.token), Who(grant.process, grant.line), Seconds(grant.t),
+                     term.epoch, when, Who(term.process, term_lines_[i]), Seconds(term.t)),
+         &verdict->epoch_regressions, verdict);
+  };
   for (const auto& [partition, grants] : grants_of_) {
     for (const Grant& grant : grants) {
       const auto term = gained.find(grant.token.epoch);
@@ -258,13 +278,12 @@ void Observer::JudgeEpochsOfGrants(Verdict* verdict) const {
         continue;
       }
       const Leadership& leader = leaderships_[term->second];
-      if (grant.t >= leader.t) continue;
-      Tell(IsCertain(grant.process, leader.process, leader.t - grant.t),
-           fmt::format("{}: {} of {} at {:.6f} s, before epoch {} was gained by {} at {:.6f} s",
-                       partition, TokenText(grant.token), Who(grant.process, grant.line),
-                       Seconds(grant.t), leader.epoch,
-                       Who(leader.process, term_lines_[term->second]), Seconds(leader.t)),
-           &verdict->epoch_regressions, verdict);
+      if (grant.t < leader.t) {
+        tell(partition, grant, "was gained only then,", term->second, leader.t - grant.t);
+      } else if (const auto other = overtaken_by.find(leader.epoch); other != overtaken_by.end()) {
+        tell(partition, grant, "had been gained before,", other->second,
+             leader.t - leaderships_[other->second].t);
+      }
     }
   }
 }
