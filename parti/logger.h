@@ -10,8 +10,8 @@ namespace parti {
 
 enum class LogLevel { kDebug, kInfo, kWarning, kError };
 
-// Called from several threads at once; must be thread-safe and quick. Lines hold no secrets, and are
-// safe to print: what others wrote into the buckets stands in them with its control characters
+// Called from several threads at once; must be thread-safe and quick. Lines hold no secrets, and
+// are safe to print: what others wrote into the buckets stands in them with its control characters
 // escaped. What it throws is dropped.
 class PARTI_EXPORT Logger {
  public:

@@ -221,8 +221,8 @@ void Publisher::EmptyDoc(const std::string& id, WorkerView& worker) {
   if (doc.revision == 0 && doc.unanswered.empty()) return;
   if (doc.empty() && doc.unanswered.empty()) return;
   if (!GroupView::DocLifeIsOver(worker, context_->now)) return;
-  // A doc of an older life says by that that the present one is unexplained. Emptied for a life that
-  // was evicted and may go on, it would say that this one holds nothing.
+  // A doc of an older life says by that that the present one is unexplained. Emptied for a life
+  // that was evicted and may go on, it would say that this one holds nothing.
   if (worker.heartbeat.evicted() && context_->now < worker.heartbeat.lease_over_at) return;
   Draft draft;
   draft.doc.version = std::max(calculator_->plan().version, doc.version);

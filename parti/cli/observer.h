@@ -55,8 +55,8 @@ struct Verdict {
   // Of a partition: a later claim whose fencing token isn't greater. (Of one that is held, the same
   // life may acquire it again under the same token.)
   std::vector<std::string> token_regressions;
-  // An epoch that was gained twice, or by a process after a greater one; that was granted under before
-  // it was gained, or when a greater one had been gained before it.
+  // An epoch that was gained twice, or by a process after a greater one; that was granted under
+  // before it was gained, or when a greater one had been gained before it.
   std::vector<std::string> epoch_regressions;
   // A version that a later epoch granted under, below one that an earlier epoch had reached: a new
   // leader goes on above the highest version that it finds.

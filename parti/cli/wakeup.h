@@ -4,9 +4,9 @@
 
 namespace parti::cli {
 
-// Make it before any thread starts: threads inherit that SIGTERM, SIGINT and SIGHUP are blocked, and
-// so these reach Wait() only. (Under nohup SIGHUP stays ignored.) SIGPIPE is ignored: a reader of the output that goes away is an error
-// like others.
+// Make it before any thread starts: threads inherit that SIGTERM, SIGINT and SIGHUP are blocked,
+// and so these reach Wait() only. (Under nohup SIGHUP stays ignored.) SIGPIPE is ignored: a reader
+// of the output that goes away is an error like others.
 class Wakeup {
  public:
   static constexpr int kNotified = 0;
@@ -16,7 +16,8 @@ class Wakeup {
   Wakeup(const Wakeup&) = delete;
   Wakeup& operator=(const Wakeup&) = delete;
 
-  // SIGTERM, SIGINT or SIGHUP (the terminal is gone) when one came; kNotified after Notify. A signal goes first.
+  // SIGTERM, SIGINT or SIGHUP (the terminal is gone) when one came; kNotified after Notify. A
+  // signal goes first.
   int Wait();
 
   // From any thread. Several before a Wait are one.

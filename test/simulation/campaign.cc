@@ -179,8 +179,10 @@ class Campaign {
   }
 
   void Summarise() const {
-    fmt::print("{} seeds from {}, {:.0f} a second, {:.1f} simulated hours, {} steps\n", sum_.done,
-               options_.first, Rate(), static_cast<double>(sum_.simulated) / 3.6e12, sum_.steps);
+    fmt::print(
+        "{} seeds from {}, {:.0f} a second ({} at a time), {:.1f} simulated hours, {} steps\n",
+        sum_.done, options_.first, Rate(), std::max(1, options_.jobs),
+        static_cast<double>(sum_.simulated) / 3.6e12, sum_.steps);
     const auto print = [this](std::size_t begin, std::size_t end) {
       std::string line = "  ";
       for (std::size_t i = begin; i < end; ++i) {

@@ -11,7 +11,7 @@ namespace parti::simulation {
 struct CampaignOptions {
   std::uint64_t first = 1;
   std::uint64_t seeds = 100;
-  int jobs = 1;
+  int jobs = 0;
   bool story = false;
   bool verbose = false;
   bool keep_going = false;  // after a failure, to see which promises break how often

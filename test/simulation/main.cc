@@ -2,8 +2,10 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "test/simulation/campaign.h"
@@ -25,8 +27,13 @@ int main(int argc, char** argv) {
   app.add_flag("--shrink", options.shrink,
                "find the smallest world that fails like the seed of --seed, and print its story");
   app.add_flag("--keep-going", options.keep_going, "run all seeds and count the promises broken");
-  app.add_option("--jobs", options.jobs, "how many seeds at a time")->capture_default_str();
+  app.add_option("--jobs", options.jobs, "how many seeds at a time; as many as processors, if 0")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
   CLI11_PARSE(app, argc, argv);
+  if (options.jobs == 0) {
+    options.jobs = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  }
   if (options.story && app.count("--seeds") == 0) options.seeds = 1;
   return parti::simulation::RunCampaign(options);
 }
