@@ -40,6 +40,9 @@ absl::Status CheckShape(std::string_view what, std::string_view text, std::size_
       case ',':
         ++values;
         break;
+      case '\0':
+        // To the parser the end of the text, whatever follows.
+        return Malformed(what, fmt::format("a NUL at byte {}", i));
       default:
         break;
     }

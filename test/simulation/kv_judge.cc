@@ -174,7 +174,9 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
   ++documents_;
   if (leader_ && doc.epoch < leader_->epoch) shared_.tally.Add(Count::kDeposedWriteLanded);
   const auto last = docs_.find(key);
-  if (last != docs_.end()) {
+  // Sent before the bucket was recreated, it may hit a revision of the new one by chance.
+  const bool strayed = sent.decided_at < doc_bucket_made_at_;
+  if (last != docs_.end() && !strayed) {
     const wire::Doc& before = last->second.doc;
     if (std::pair(doc.epoch, doc.version) < std::pair(before.epoch, before.version)) {
       Broken("versions never go down", fmt::format("{}: ({}, {}) after ({}, {})", key, doc.epoch,
@@ -230,7 +232,10 @@ void KvJudge::Wiped(Bucket bucket) {
     heartbeats_.clear();
     rules_.HeartbeatsForgotten();
   }
-  if (bucket == Bucket::kAssignment) docs_.clear();
+  if (bucket == Bucket::kAssignment) {
+    docs_.clear();
+    doc_bucket_made_at_ = shared_.now();
+  }
 }
 
 // Which promises survive: an id's holder is known from its claim and its heartbeat, an epoch from

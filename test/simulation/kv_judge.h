@@ -81,6 +81,7 @@ class KvJudge {
   std::map<std::pair<int, std::uint64_t>, std::uint64_t> versions_;  // of (process, epoch)
   std::array<bool, wire::kBucketCount> broken_{};
   std::array<bool, wire::kBucketCount> wiped_{};
+  core::Nanos doc_bucket_made_at_ = 0;
   std::uint64_t documents_ = 0;
   std::uint64_t leader_changes_ = 0;
 };

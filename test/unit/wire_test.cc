@@ -449,6 +449,15 @@ TEST(WireMalformed, ErrorsNameTheByte) {
   EXPECT_THAT(std::string(claim.status().message()), HasSubstr("not JSON from byte 19"));
 }
 
+TEST(WireMalformed, NothingFollowsANul) {
+  const std::string bytes = Encode(Heartbeat{});
+  for (const std::string& tail : {std::string("\0", 1), std::string("\0 garbage", 9)}) {
+    const auto heartbeat = DecodeHeartbeat(bytes + tail);
+    EXPECT_THAT(std::string(heartbeat.status().message()),
+                HasSubstr(fmt::format("a NUL at byte {}", bytes.size())));
+  }
+}
+
 TEST(WireVersions, NewerOnesAreUnimplementedWhateverTheyHold) {
   for (const Decoder& decode : AllDecoders()) {
     const absl::Status status = decode("{\"v\":2,\"unheard\":[{\"of\":1}]}");
