@@ -21,6 +21,7 @@ void Applier::Begin(const Life& life) {
   active_ = true;
   life_ = life;
   newest_seen_ = 0;
+  newest_epoch_ = 0;
   pending_.reset();
   checking_ = false;
   applying_.reset();
@@ -77,9 +78,6 @@ void Applier::ReleaseAll() {
 
 void Applier::OnEntry(const wire::Entry& entry) {
   if (!active_ || entry.key != life_.worker || entry.deleted) return;
-  // Rule [8]: within a life docs count in rising revision order only.
-  // Model: ownership.pml, RULE forward-only.
-  if (entry.revision <= newest_seen_ && RuleOn(Rule::kForwardOnly)) return;
   auto doc = context_->DecodeDoc(entry.value);
   if (!doc.ok()) {
     context_->Malformed(wire::Bucket::kAssignment, entry.key);
@@ -91,7 +89,13 @@ void Applier::OnEntry(const wire::Entry& entry) {
   }
   if (doc->life_incarnation != life_.incarnation || doc->life_nonce != life_.nonce) return;
   if (doc->unknown) return;
+  // Rule [8]: within a life docs count in rising revision order only. (A stream that lost its end
+  // uses revisions again, under a later term.)
+  // Model: ownership.pml, RULE forward-only.
+  const bool newer = entry.revision > newest_seen_ || doc->epoch > newest_epoch_;
+  if (!newer && RuleOn(Rule::kForwardOnly)) return;
   newest_seen_ = entry.revision;
+  newest_epoch_ = doc->epoch;
   pending_ = Seen{entry.revision, *std::move(doc)};
   retry_at_ = kNever;
   if (!applying_) CheckFence();
@@ -201,6 +205,13 @@ void Applier::Finish() {
   CheckFence();
 }
 
+// A doc that is being drained for adds something later, and nothing has shown it yet.
+// Model: ownership.pml, RULE hear-after-fence.
+std::uint64_t Applier::told_epoch() const {
+  if (!applying_ || added_.empty()) return context_->highest_epoch;
+  return std::min(context_->highest_epoch, applying_->doc.epoch);
+}
+
 Assignment Applier::Current() const {
   Assignment assignment{applied_epoch_, applied_version_, {}};
   assignment.partitions.reserve(held_.size());
@@ -259,6 +270,7 @@ void Applier::OnPoll(const KvAnswer& answer, std::uint64_t known) {
   const bool another_stream = known != 0 && (!found || answer.entry.revision < known);
   if (another_stream && applied_revision_ == 0 && !applying_) {
     newest_seen_ = 0;
+    newest_epoch_ = 0;
     pending_.reset();
   }
   if (found) OnEntry(answer.entry);

@@ -43,6 +43,9 @@ class Applier {
   bool applied_any() const { return applied_revision_ != 0; }
   std::uint64_t applied_revision() const { return applied_revision_; }
   std::uint64_t applied_nonce() const { return applied_nonce_; }
+  // The highest epoch that the leader may be told of: after that it takes everything from older
+  // ones as shown or refused.
+  std::uint64_t told_epoch() const;
   const std::vector<wire::Refusal>& refused() const { return refused_; }
 
   void OnTime();
@@ -72,8 +75,9 @@ class Applier {
 
   bool active_ = false;
   Life life_;
-  std::uint64_t newest_seen_ = 0;  // revision; within the life only rising ones count [8]
-  std::optional<Seen> pending_;    // seen, fence not checked
+  std::uint64_t newest_seen_ = 0;   // revision; within the life only rising ones count [8]
+  std::uint64_t newest_epoch_ = 0;  // of that one; a later term's doc is newer in any case
+  std::optional<Seen> pending_;     // seen, fence not checked
   bool checking_ = false;
   std::uint64_t check_ = 0;       // the newest check of the fence
   std::optional<Seen> applying_;  // fence checked, draining

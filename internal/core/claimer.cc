@@ -352,6 +352,7 @@ void Claimer::Beat() {
   record.number = number;
   record.lease_ms = context_->settings.lease / kMillisecond;
   record.highest_epoch = context_->highest_epoch;
+  context_->beat_epoch = record.highest_epoch;
   record.capacity = capacity_();
   record.state = StateName(State::kClaimingId);
   record.labels = context_->settings.labels;

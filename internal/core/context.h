@@ -81,6 +81,7 @@ class Context {
   // Our own newest heartbeat sent; the leader record names it.
   std::uint64_t beat_nonce = 0;
   std::uint64_t beat_number = 0;
+  std::uint64_t beat_epoch = 0;  // the highest epoch that it told of
 
   void set_effects(std::vector<Effect>* effects) { effects_ = effects; }
   // Outside of an event (a worker being destroyed) nothing is carried out any more.

@@ -262,6 +262,8 @@ void Election::WriteChallenge() {
     term_.predecessor_beat = record_->holder_beat;
     term_.predecessor_seen_at = since_;
   }
+  // Its streams are unknown, and so are they to its successors, until the longest lease is over.
+  if (unknown_past_) term_.assignment_stream = term_.heartbeat_stream = 0;
   // Until the new leader has made its own picture, its predecessor's streams stay the reference.
   assignment_stream_ = term_.assignment_stream;
   heartbeat_stream_ = term_.heartbeat_stream;
@@ -334,6 +336,7 @@ void Election::OnChallengeReadBack(const KvAnswer& answer) {
 
 void Election::Won(std::uint64_t revision) {
   role_ = Role::kLeading;
+  unknown_past_ = false;
   context_->Emit(ElectionNote{ElectionNote::Kind::kWon, term_.epoch});
   revision_ = revision;
   record_ = sent_record_;
@@ -413,8 +416,10 @@ void Election::OnRenewReadBack(const KvAnswer& answer) {
         !record->released && record->mode == context_->settings.mode &&
         record->wire_version <= wire_version_) {
       // A renewal of ours whose answer was lost: the term counts from the sending of that one.
+      const bool went_back = answer.entry.revision < revision_;
       revision_ = answer.entry.revision;
       record_ = *record;
+      if (went_back) return Refence("the leader record has lost renewals", true);
       context_->wire_version = record->wire_version;
       since_ = context_->now;
       if (const auto it = renewals_sent_.find(record->renewals); it != renewals_sent_.end()) {
@@ -474,9 +479,10 @@ void Election::StepDown(const std::string& why) {
   host_->Deposed();
 }
 
-void Election::Refence(const std::string& why) {
+void Election::Refence(const std::string& why, bool unknown_past) {
   if (role_ != Role::kLeading) return;
   StepDown(why);
+  unknown_past_ = unknown_past_ || unknown_past;
   holdoff_until_ = 0;
   role_ = Role::kCandidate;
   act_at_ = context_->now;

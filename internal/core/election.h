@@ -45,8 +45,9 @@ class Election {
   // Somebody else read the record, too.
   void Learn(const wire::Entry& entry);
   // The leader found its term unfit (a stream recreated, a higher epoch in a record): the next
-  // epoch, at once.
-  void Refence(const std::string& why);
+  // epoch, at once. `unknown_past`: that term, or its successor's, must take it that lives go on
+  // of which no bucket tells.
+  void Refence(const std::string& why, bool unknown_past);
   void OnTime();
   Nanos NextDeadline() const;
 
@@ -113,6 +114,7 @@ class Election {
 
   // Our term, challenged for or led.
   Term term_;
+  bool unknown_past_ = false;  // our next term's
   std::uint64_t renewals_ = 0;
   int wire_version_ = 1;  // what our record says of the group
   std::uint64_t assignment_stream_ = 0;

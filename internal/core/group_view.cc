@@ -94,8 +94,12 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   if (new_life || !view.live()) worker.condemned = false;
   // A suspect that was evicted stays one until its lease is over.
   const bool cleared = new_life || HasSeenFence(*view.record);
-  if (view.left() || (view.live() && cleared)) {
+  if (worker.suspect && (view.left() || (view.live() && cleared))) {
     worker.suspect = false;
+    // It left under our fence: nobody before us knew.
+    if (view.left() && !new_life && worker.same_life() && !worker.Outran(*view.record)) {
+      Vouch(worker.doc.owned);
+    }
   }
   return true;
 }
@@ -155,12 +159,26 @@ bool GroupView::HasSeenFence(const wire::Heartbeat& heartbeat) const {
   return heartbeat.highest_epoch >= fence_epoch_ && fence_epoch_ < wire::kMaxExactInteger;
 }
 
-void GroupView::SuspectAll(std::uint64_t epoch) {
+// An absent heartbeat under an empty doc is one that expired; any other may stand for a life.
+bool GroupView::MayHide(const WorkerView& worker) const {
+  const HeartbeatView& heartbeat = worker.heartbeat;
+  if (heartbeat.left()) return false;
+  if (heartbeat.live()) return !HasSeenFence(*heartbeat.record);
+  if (heartbeat.revision == 0) return worker.doc.unreadable || !worker.doc.empty();
+  return true;
+}
+
+// Model: ownership.pml, RULE hear-after-fence.
+void GroupView::SuspectAll(std::uint64_t epoch, bool unknown_past) {
   fence_epoch_ = epoch;
-  for (auto& [id, worker] : workers) {
-    const bool seen = worker.heartbeat.record && HasSeenFence(*worker.heartbeat.record);
-    worker.suspect = (worker.heartbeat.live() && !seen) || worker.heartbeat.unreadable();
-  }
+  if (!RuleOn(Rule::kHearAfterFence)) return;
+  if (epoch >= wire::kMaxExactInteger && !unknown_past) return;
+  for (auto& [id, worker] : workers) worker.suspect = MayHide(worker);
+}
+
+void GroupView::Vouch(const std::vector<PartitionIndex>& partitions) {
+  vouched_.resize(names.size());
+  for (const PartitionIndex p : partitions) vouched_[p] = true;
 }
 
 void GroupView::KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at) {
@@ -189,9 +207,12 @@ bool WorkerView::unexplained() const {
   if (!heartbeat.live() && !heartbeat.evicted()) return false;
   if (heartbeat.record->applied_revision == 0) return false;
   if (!same_life()) return newer_life();
-  if (heartbeat.record->applied_revision > doc.revision) return true;
-  return heartbeat.record->applied_revision == doc.revision &&
-         heartbeat.record->applied_nonce != doc.nonce;
+  return Outran(*heartbeat.record);
+}
+
+bool WorkerView::Outran(const wire::Heartbeat& record) const {
+  if (record.applied_revision > doc.revision) return true;
+  return record.applied_revision == doc.revision && record.applied_nonce != doc.nonce;
 }
 
 bool WorkerView::usable() const {
@@ -231,10 +252,10 @@ Holdings GroupView::PossiblyHeld(const WorkerView& worker, Nanos now) const {
     held.partitions = exact ? doc.owned : Union(doc.owned, doc.releasing);
   }
   const bool lease_over = worker.heartbeat.evicted() && now >= worker.heartbeat.lease_over_at;
-  if ((worker.unexplained() || worker.suspect) && !lease_over &&
-      RuleOn(Rule::kUnexplainedHoldsAll)) {
+  if (worker.unexplained() && !lease_over && RuleOn(Rule::kUnexplainedHoldsAll)) {
     held.everything = true;
   }
+  held.hidden = worker.suspect && !lease_over;
   // Rule [7]: what a write without an answer would add.
   // Model: ownership.pml, RULE remember-unanswered.
   if (RuleOn(Rule::kRememberUnanswered)) {

@@ -86,8 +86,8 @@ struct WorkerView {
   bool rereading = false;  // the heartbeat is being read again
   bool condemned = false;  // to be evicted whatever its heartbeat says
   std::string condemned_why;
-  // This life may have applied docs that no bucket tells of any more. Cleared by a heartbeat that
-  // has seen the fence: it shows all that was applied before, and after it older docs are refused.
+  // This life may have applied docs that no bucket tells of. Cleared by a heartbeat that has seen
+  // the fence: it shows all that was applied before, and after it older docs are refused.
   bool suspect = false;
 
   // What the Calculator saw of this worker last.
@@ -119,6 +119,8 @@ struct WorkerView {
   // It applied a doc that the standing one doesn't follow: a bucket was wiped or rolled back, or
   // the view of the doc is behind.
   bool unexplained() const;
+  // What this heartbeat of the doc's life shows as applied is newer than the doc, or another one.
+  bool Outran(const wire::Heartbeat& record) const;
   // It may be given partitions.
   bool usable() const;
 };
@@ -126,6 +128,7 @@ struct WorkerView {
 // Everything, or a sorted list.
 struct Holdings {
   bool everything = false;
+  bool hidden = false;  // … and what nobody else is known to hold
   std::vector<PartitionIndex> partitions;
 };
 
@@ -139,8 +142,14 @@ class GroupView {
   // Both return whether it was news.
   bool TakeHeartbeat(const wire::Entry& entry);
   bool TakeDoc(const wire::Entry& entry);
-  // All lives are suspect until they have seen `epoch`.
-  void SuspectAll(std::uint64_t epoch);
+  // All lives are suspect until they have seen `epoch`. Terms that share the largest epoch can't be
+  // told apart by it: there they are so only where the past is unknown.
+  void SuspectAll(std::uint64_t epoch, bool unknown_past);
+
+  // What was, in this term, in the doc of a life that isn't suspect: since that doc was written
+  // nobody else was given it, so no suspect holds it.
+  bool Vouched(PartitionIndex p) const { return p < vouched_.size() && vouched_[p]; }
+  void Vouch(const std::vector<PartitionIndex>& partitions);
 
   // Heartbeats of this life up to `number` were sent before `seen_at`: the lease of such a one is
   // counted from there rather than from its first sight, which spares the failover of a leader one
@@ -162,11 +171,13 @@ class GroupView {
 
  private:
   bool HasSeenFence(const wire::Heartbeat& heartbeat) const;
+  bool MayHide(const WorkerView& worker) const;
   void SawLease(std::int64_t lease_ms);
   void NoteTombstone(HeartbeatView& view, const HeartbeatView& before);
 
   Context* const context_;
   std::uint64_t fence_epoch_ = 0;
+  std::vector<bool> vouched_;
   std::uint64_t known_nonce_ = 0;
   std::uint64_t known_number_ = 0;
   Nanos known_since_ = 0;

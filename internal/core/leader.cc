@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "internal/core/rules.h"
 
 namespace parti::core {
@@ -31,7 +33,7 @@ Leader::Leader(Context* context, const Term& term, Calls calls)
           context, &view_, &calculator_, term, [this](const std::string& id) { ViewChanged(id); },
           [this] {
             unfit_ = true;
-            calls_.refence("an assignment that was there has vanished");
+            calls_.refence("an assignment that was there has vanished", false);
           }),
       upgrade_(context, &view_),
       control_(context,
@@ -85,7 +87,7 @@ bool Leader::Unfit() {
   if (unfit_) return true;
   if (context_->highest_epoch <= term_.epoch) return false;
   unfit_ = true;
-  calls_.refence(fmt::format("a record tells of epoch {}", context_->highest_epoch));
+  calls_.refence(fmt::format("a record tells of epoch {}", context_->highest_epoch), false);
   return true;
 }
 
@@ -130,7 +132,7 @@ void Leader::OnReady() {
   if (heartbeat_watch_.stream_id() != heartbeat_stream_ ||
       doc_watch_.stream_id() != assignment_stream_) {
     unfit_ = true;
-    calls_.refence("a bucket was recreated");
+    calls_.refence("a bucket was recreated", false);
   }
 }
 
@@ -159,10 +161,8 @@ void Leader::TakeOver() {
   publisher_.HoldUntil(hold);
   confirm_at_ = hold;
   poll_at_ = context_->now + PollInterval();
-  if (hold > context_->now) {
-    view_.SuspectAll(term_.epoch);
-    monitor_.EvictSuspectsAt(hold);
-  }
+  view_.SuspectAll(term_.epoch, hold > context_->now);
+  if (hold > context_->now) monitor_.EvictSuspectsAt(hold);
   for (auto& [id, worker] : view_.workers) worker.MembershipChanged();
   calculator_.TakeOver();
   monitor_.Look();
@@ -185,25 +185,39 @@ void Leader::Poll() {
   // a new one now and then.
   if (view_.names.size() > kNamesGrowth * names_at_first_ + kNamesAllowed) {
     unfit_ = true;
-    return calls_.refence("it remembers too many partitions that are no more");
+    return calls_.refence("it remembers too many partitions that are no more", false);
   }
   poll_at_ = context_->now + PollInterval();
-  context_->Info(scope_, Bucket::kHeartbeat,
-                 [this](const KvAnswer& a) { OnPoll(heartbeat_watch_, a); });
-  context_->Info(scope_, Bucket::kAssignment, [this](const KvAnswer& a) { OnPoll(doc_watch_, a); });
+  for (const Bucket bucket : {Bucket::kHeartbeat, Bucket::kAssignment}) {
+    Watch& watch = bucket == Bucket::kHeartbeat ? heartbeat_watch_ : doc_watch_;
+    context_->Info(scope_, bucket,
+                   [this, &watch, known = watch.furthest()](const KvAnswer& answer) {
+                     OnPoll(watch, known, answer);
+                   });
+  }
 }
 
-void Leader::OnPoll(Watch& watch, const KvAnswer& answer) {
+void Leader::OnPoll(Watch& watch, std::uint64_t known, const KvAnswer& answer) {
   if (answer.code != KvCode::kOk || unfit_) return;
   const bool heartbeats = &watch == &heartbeat_watch_;
-  const std::uint64_t known = heartbeats ? heartbeat_stream_ : assignment_stream_;
-  if (answer.stream.stream_id != known) {
+  if (answer.stream.stream_id != (heartbeats ? heartbeat_stream_ : assignment_stream_)) {
     unfit_ = true;
-    return calls_.refence("a bucket was recreated");
+    return calls_.refence("a bucket was recreated", false);
   }
   Behind& behind = heartbeats ? heartbeat_behind_ : doc_behind_;
+  const Nanos soon = context_->now + context_->settings.debounce;
+  // Before the poll more was known than the stream has: it lost its end, by a power cut or a backup
+  // put back. The second time in a row; a server that has just begun to lead may be mistaken once.
+  if (answer.stream.last_seq < known) {
+    poll_at_ = std::min(poll_at_, soon);
+    if (!std::exchange(behind.went_back, true)) return;
+    unfit_ = true;
+    return calls_.refence("a bucket has lost what was in it", heartbeats);
+  }
+  behind.went_back = false;
   if (watch.ready() && answer.stream.last_seq > watch.position() && behind.until == kNever) {
-    behind = {answer.stream.last_seq, context_->now + context_->settings.debounce};
+    behind.sequence = answer.stream.last_seq;
+    behind.until = soon;
   }
 }
 

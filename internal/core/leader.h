@@ -26,7 +26,8 @@ class Leader {
   // What the leader asks of the election.
   struct Calls {
     std::function<void(std::uint64_t assignment, std::uint64_t heartbeat)> confirm_streams;
-    std::function<void(const std::string& why)> refence;
+    // `unknown_past`: lives may go on that no bucket tells of any more.
+    std::function<void(const std::string& why, bool unknown_past)> refence;
     std::function<void(int wire_version)> raise;
   };
 
@@ -54,7 +55,7 @@ class Leader {
   bool SharesEpoch(const DocView& doc);
   Nanos PollInterval() const;
   void Poll();
-  void OnPoll(Watch& watch, const KvAnswer& answer);
+  void OnPoll(Watch& watch, std::uint64_t known, const KvAnswer& answer);
 
   Context* const context_;
   const Term term_;
@@ -82,6 +83,7 @@ class Leader {
   struct Behind {
     std::uint64_t sequence = 0;
     Nanos until = kNever;
+    bool went_back = false;  // the stream ended before what was known of it, the last time
   };
   Behind heartbeat_behind_;
   Behind doc_behind_;

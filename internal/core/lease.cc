@@ -64,7 +64,8 @@ wire::Heartbeat Lease::Record() {
   record.lease_ms = context_->settings.lease / kMillisecond;
   record.applied_revision = content.applied_revision;
   record.applied_nonce = content.applied_nonce;
-  record.highest_epoch = context_->highest_epoch;
+  record.highest_epoch = content.highest_epoch;
+  context_->beat_epoch = content.highest_epoch;
   record.capacity = content.capacity;
   record.state = std::move(content.state);
   record.labels = context_->settings.labels;

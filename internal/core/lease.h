@@ -21,6 +21,7 @@ namespace parti::core {
 struct HeartbeatContent {
   std::uint64_t applied_revision = 0;
   std::uint64_t applied_nonce = 0;
+  std::uint64_t highest_epoch = 0;
   std::int64_t capacity = 0;
   std::string state;
   std::vector<wire::Refusal> refused;

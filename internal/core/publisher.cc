@@ -37,12 +37,13 @@ bool IsOver(const HeartbeatView& heartbeat, const Life& life) {
 
 class Publisher::Holders {
  public:
-  explicit Holders(std::size_t partitions) : holder_(partitions, kNobody) {}
+  explicit Holders(const GroupView* view) : view_(view), holder_(view->names.size(), kNobody) {}
 
   void Add(int worker, const Holdings& held) {
     if (held.everything) {
       everything_ = everything_ == kNobody || everything_ == worker ? worker : kSeveral;
     }
+    if (held.hidden) hidden_ = hidden_ == kNobody || hidden_ == worker ? worker : kSeveral;
     for (const PartitionIndex p : held.partitions) {
       holder_[p] = holder_[p] == kNobody || holder_[p] == worker ? worker : kSeveral;
     }
@@ -52,6 +53,7 @@ class Publisher::Holders {
   // Model: ownership.pml, RULE grant-only-free.
   bool FreeFor(int worker, PartitionIndex p) const {
     if (!RuleOn(Rule::kGrantOnlyFree)) return true;
+    if (hidden_ != kNobody && hidden_ != worker && !view_->Vouched(p)) return false;
     return (everything_ == kNobody || everything_ == worker) &&
            (holder_[p] == kNobody || holder_[p] == worker);
   }
@@ -59,8 +61,10 @@ class Publisher::Holders {
  private:
   static constexpr int kNobody = -1;
   static constexpr int kSeveral = -2;
+  const GroupView* const view_;
   std::vector<int> holder_;
   int everything_ = kNobody;
+  int hidden_ = kNobody;
 };
 
 Publisher::Publisher(Context* context, GroupView* view, Calculator* calculator, const Term& term,
@@ -92,10 +96,11 @@ void Publisher::Step() {
   last_step_ = context_->now;
   std::vector<Holdings> held;
   held.reserve(view_->workers.size());
-  Holders holders(view_->names.size());
+  Holders holders(view_);
   for (const auto& [id, worker] : view_->workers) {
     held.push_back(view_->PossiblyHeld(worker, context_->now));
     holders.Add(static_cast<int>(held.size()) - 1, held.back());
+    if (worker.same_life() && worker.usable()) view_->Vouch(held.back().partitions);
   }
   int index = 0;
   for (auto& [id, worker] : view_->workers) {

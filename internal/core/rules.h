@@ -12,6 +12,7 @@ namespace parti::core {
 enum class Rule : std::uint32_t {
   kReadAfterFence,       // [1] act only on a scan begun after the fence was written
   kScanReachesEnd,       // [1] a scan counts once it reached the stream's last sequence
+  kHearAfterFence,       // [1] what nobody is known to hold waits until all have seen the fence
   kCheckFence,           // [2] a worker reads `leader` before it applies a doc
   kGrantOnlyFree,        // [3] no grant while another worker possibly holds the partition
   kKeepReleasing,        // [4] a revoked partition stays in `releasing` until acknowledged

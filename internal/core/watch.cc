@@ -8,6 +8,8 @@ void Watch::Open(std::string key) {
   Close();
   key_ = std::move(key);
   stream_id_ = 0;
+  furthest_ = 0;
+  position_ = 0;
   Begin();
 }
 
@@ -31,6 +33,7 @@ void Watch::Begin() {
   ended_ = false;
   ready_ = false;
   highest_seen_ = 0;
+  furthest_ = furthest();
   position_ = 0;
   reopen_at_ = kNever;
   // A snapshot of many keys takes longer than one request; a stuck one is begun anew.
@@ -65,6 +68,7 @@ void Watch::CheckReady() {
   if (!reached && RuleOn(Rule::kScanReachesEnd)) return;
   ready_ = true;
   stuck_at_ = kNever;
+  if (stream_id_ != stream_.stream_id) furthest_ = 0;
   stream_id_ = stream_.stream_id;
   position_ = std::max(position_, stream_.last_seq);
   backoff_.Reset();

@@ -3,6 +3,7 @@
 #ifndef PARTI_INTERNAL_CORE_WATCH_H_
 #define PARTI_INTERNAL_CORE_WATCH_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -36,6 +37,8 @@ class Watch {
   bool ready() const { return ready_; }
   // Every message up to here was seen or is known to be gone.
   std::uint64_t position() const { return position_; }
+  // The same, of all snapshots of this stream since Open.
+  std::uint64_t furthest() const { return std::max(furthest_, position_); }
   // The highest revision that was delivered since the watch was opened.
   std::uint64_t highest_seen() const { return highest_seen_; }
   std::uint64_t stream_id() const { return stream_id_; }
@@ -67,6 +70,7 @@ class Watch {
   std::uint64_t stream_id_ = 0;
   std::uint64_t highest_seen_ = 0;
   std::uint64_t position_ = 0;
+  std::uint64_t furthest_ = 0;
   Nanos reopen_at_ = kNever;
   Nanos stuck_at_ = kNever;
   Backoff backoff_;

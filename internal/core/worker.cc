@@ -162,7 +162,9 @@ class Worker::Impl : public Host {
         Leader::Calls{[this](std::uint64_t assignment, std::uint64_t heartbeat) {
                         election_.ConfirmStreams(assignment, heartbeat);
                       },
-                      [this](const std::string& why) { refence_why_ = why; },
+                      [this](const std::string& why, bool unknown_past) {
+                        refence_ = {why, unknown_past};
+                      },
                       [this](int wire_version) { election_.Raise(wire_version); }});
     if (partitions_) leader_->SetPartitions(partitions_);
   }
@@ -172,7 +174,7 @@ class Worker::Impl : public Host {
     context_.Emit(LeadershipChanged{false, leading_epoch_});
     // It may be the one that is calling.
     retired_leader_ = std::move(leader_);
-    refence_why_.reset();
+    refence_.reset();
   }
 
   void SawLeader(const wire::Entry& entry) override { election_.Learn(entry); }
@@ -191,7 +193,8 @@ class Worker::Impl : public Host {
   }
 
   HeartbeatContent Content() const {
-    return HeartbeatContent{applier_.applied_revision(), applier_.applied_nonce(), Capacity(),
+    return HeartbeatContent{applier_.applied_revision(),    applier_.applied_nonce(),
+                            applier_.told_epoch(),          Capacity(),
                             std::string(StateName(state_)), applier_.refused()};
   }
 
@@ -205,10 +208,12 @@ class Worker::Impl : public Host {
     election_.OnTime();
     if (context_.now >= rejoin_at_ || (waiting_for_view_ && election_.view_known())) Rejoin();
     if (leader_) leader_->OnTime();
-    if (refence_why_) {
-      const std::string why = *std::exchange(refence_why_, std::nullopt);
-      election_.Refence(why);
+    if (refence_) {
+      const auto [why, unknown_past] = *std::exchange(refence_, std::nullopt);
+      election_.Refence(why, unknown_past);
     }
+    // A new leader waits for this.
+    if (lease_.alive() && applier_.told_epoch() > context_.beat_epoch) lease_.BeatSoon();
   }
 
   // Joins when all old work has drained; or, with nothing to offer, when the old lease has run its
@@ -321,7 +326,7 @@ class Worker::Impl : public Host {
   bool former_drains_ = false;
   bool waiting_for_view_ = false;
   std::uint64_t leading_epoch_ = 0;
-  std::optional<std::string> refence_why_;
+  std::optional<std::pair<std::string, bool>> refence_;
   bool refused_ = false;
   bool left_ = false;
   Nanos rejoin_at_ = kNever;

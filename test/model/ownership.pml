@@ -17,6 +17,9 @@
  *   GARBAGE      somebody overwrites a doc with nonsense, or deletes it
  *   LEAVE        workers leave gracefully
  *   WIPE         the heartbeats or the docs, or both, are wiped: the bucket is deleted and recreated
+ *   BACK         the newest doc is lost, and nothing tells: the bucket keeps its identity (a power cut, a backup)
+ *   HEAR         heartbeats tell the highest epoch seen, and leaders wait for it (always with WIPE and BACK; the
+ *                other worlds leave it out: their leaders may do more)
  *   PEACE        at some moment all faults end for good
  * Bounds: MAXREV (doc writes), MAXINC (lives per worker), MAXFENCE (terms).
  *
@@ -44,11 +47,14 @@
 #define MAXINC 2
 #endif
 #ifndef MAXFENCE
-#if LEADERS == 2 || defined(SUCCESSOR) || defined(WIPE)
+#if LEADERS == 2 || defined(SUCCESSOR) || defined(WIPE) || defined(BACK)
 #define MAXFENCE 2
 #else
 #define MAXFENCE 1
 #endif
+#endif
+#if defined(WIPE) || defined(BACK)
+#define HEAR
 #endif
 #define ALL ((1 << NP) - 1)                                 /* partitions are bits */
 #define COUNT(m) (((m) & 1) + (((m) >> 1) & 1))
@@ -93,7 +99,7 @@ bit deleted;
 #ifdef PENDING                                              /* a doc write in flight, to worker-0 */
 bit pq[1]; byte pat[1], pepoch[1], pinc[1], pown[1], prel[1];
 #endif
-#ifdef STALE                                                /* the value of the doc before this one */
+#if defined(STALE) || defined(BACK)                         /* the value of the doc before this one */
 byte qepoch[2], qrev[2], qinc[2], qown[2], qrel[2];
 #define REMEMBER(w) qepoch[w] = depoch[w]; qrev[w] = drev[w]; qinc[w] = dinc[w]; qown[w] = down[w]; qrel[w] = drel[w]
 #else
@@ -102,7 +108,12 @@ byte qepoch[2], qrev[2], qinc[2], qown[2], qrel[2];
 #ifdef WIPE
 bit dstream, hstream;                                       /* the identities of the streams */
 bit ldstream, lhstream;                                     /* … that the leader record names */
+#endif
+#ifdef HEAR
 byte hnonce[2], hseen[2];                                   /* of the applied doc; highest epoch seen */
+#endif
+#ifdef BACK
+bit back;
 #endif
 #define PUT(w, at, by, life, own, rel) assert((life) >= dinc[w]); REMEMBER(w); \
    depoch[w] = by; dinc[w] = life; down[w] = own; drel[w] = rel; drev[w] = (at) + 1; SETBAD(w, 0)
@@ -110,7 +121,7 @@ byte hnonce[2], hseen[2];                                   /* of the applied do
 #ifdef NO_FORWARD_ONLY
 #define NEWER(r) 1
 #else
-#define NEWER(r) ((r) > last)          /* RULE forward-only [8]: internal/core/applier.cc */
+#define NEWER(r) ((r) > last || LATER)  /* RULE forward-only [8]: internal/core/applier.cc */
 #endif
 
 proctype Worker(byte w) {
@@ -125,22 +136,34 @@ proctype Worker(byte w) {
 #ifdef FENCE_READ_AHEAD
   byte ahead;
 #endif
-#ifdef WIPE
-  byte nonce, highest;
-#define FORGETWIPE nonce = 0
+#ifdef HEAR
+  byte nonce, highest, by;
+#define FORGETNONCE nonce = 0; by = 0
+#define LATER (e > nonce)              /* a stream that went back uses revisions again, under a later term */
+#define UNSEEN(w) (drev[w] != top || depoch[w] != by)
+#define SEEN(w) top = r; by = e
 #define REFUSED (e < highest)
+/* While it drains before it adds something, it doesn't say that it has seen more than that doc. */
+#ifdef HEARD_WHILE_DRAINING
+#define TOLD highest
 #else
-#define FORGETWIPE skip
+#define TOLD (ok && (own & ~held[w]) && e < highest -> e : highest)
+#endif
+#else
+#define FORGETNONCE skip
+#define LATER 0
+#define UNSEEN(w) (drev[w] != top)
+#define SEEN(w) top = r
 #define REFUSED 0
 #endif
 #define DROP seen = 0; ok = 0; e = 0; r = 0; own = 0
-#define END lease[w] = 0; held[w] = 0; last = 0; top = 0; DROP; FORGETLATE; FORGETWIPE
+#define END lease[w] = 0; held[w] = 0; last = 0; top = 0; DROP; FORGETLATE; FORGETNONCE
 #define MINE (hkind[w] == LIVE && hinc[w] == inc[w])        /* a CAS on the heartbeat would succeed */
 end:
   do
   :: d_step { !lease[w] && MAYJOIN(w) ->
        inc[w]++; lease[w] = 1; hkind[w] = LIVE; hinc[w] = inc[w]; hrev[w] = 0;
-#ifdef WIPE
+#ifdef HEAR
        hnonce[w] = 0; hseen[w] = highest;
 #endif
        printf("worker-%d: joins, its life %d\n", w, inc[w]) }
@@ -153,8 +176,8 @@ end:
   :: d_step { lease[w] && MINE && TROUBLE -> hkind[w] = LEFT; printf("worker-%d: releases %d and says `left`\n", w, held[w]); END }
 #endif
 #endif
-  :: d_step { lease[w] && drev[w] > 0 && !DBAD(w) && dinc[w] == inc[w] && drev[w] != top && !ok ->
-       DROP; e = depoch[w]; r = drev[w]; own = down[w]; seen = 1; top = r;
+  :: d_step { lease[w] && drev[w] > 0 && !DBAD(w) && dinc[w] == inc[w] && UNSEEN(w) && !ok ->
+       DROP; e = depoch[w]; r = drev[w]; own = down[w]; seen = 1; SEEN(w);
        printf("worker-%d: sees doc %d of epoch %d: owned %d\n", w, r, e, own) }
 #ifdef LATE
   :: d_step { w == 0 && !late && TROUBLE && lease[w] && drev[w] > 0 && dinc[w] == inc[w] ->
@@ -166,7 +189,7 @@ end:
  * `held` is what the worker claims or still works on. */
 #define CHECKED if :: held[w] & ~own -> ok = 1; printf("worker-%d: doc %d counts; it drains %d\n", w, r, held[w] & ~own) \
    :: else -> APPLY fi
-#ifdef WIPE
+#ifdef HEAR
 #define NOTE nonce = e; if :: e > highest -> highest = e :: else fi
 #else
 #define NOTE skip
@@ -189,11 +212,11 @@ end:
 #ifdef NO_DRAIN_BEFORE_ACK
   :: d_step { ok && MINE && lease[w] && hrev[w] != r -> hrev[w] = r; printf("worker-%d: acknowledges doc %d, not drained yet\n", w, r) }
 #endif
-#ifdef WIPE
+#ifdef HEAR
   :: d_step { highest < fence -> highest = fence; printf("worker-%d: its watch shows epoch %d\n", w, fence) }
-  :: d_step { lease[w] && MINE && (hrev[w] != last || hnonce[w] != nonce || hseen[w] != highest) ->
-       hrev[w] = last; hnonce[w] = nonce; hseen[w] = highest;
-       printf("worker-%d: heartbeat: applied doc %d, highest epoch %d\n", w, last, highest) }
+  :: d_step { lease[w] && MINE && (hrev[w] != last || hnonce[w] != nonce || hseen[w] != TOLD) ->
+       hrev[w] = last; hnonce[w] = nonce; hseen[w] = TOLD;
+       printf("worker-%d: heartbeat: applied doc %d, highest epoch %d\n", w, last, hseen[w]) }
 #else
   :: d_step { lease[w] && MINE && !seen && hrev[w] != last -> hrev[w] = last; printf("worker-%d: heartbeat: applied doc %d\n", w, last) }
 #endif
@@ -226,7 +249,7 @@ end:
 #endif
 #define OVER(a) (GONE(a) || (RECORD(a) && (BAD(a) -> (xk[a] == LEFT || WAITED(a)) : \
    (vr[a] == 0 || xi[a] > vi[a] || (xi[a] == vi[a] && xk[a] == LEFT) || (xi[a] >= vi[a] && WAITED(a))))))
-#ifdef WIPE
+#ifdef HEAR
 #define ACKED(a) (SAMELIFE(a) && xk[a] == LIVE && xa[a] == vr[a] && xn[a] == ve[a])
 /* RULE unexplained-holds-all: internal/core/group_view.cc */
 #define UNEXPLAINED(a) ((xk[a] == LIVE || xk[a] == EVICTED) && xa[a] > 0 && \
@@ -234,11 +257,21 @@ end:
 #ifdef NO_UNEXPLAINED_HOLDS_ALL
 #define MYSTERY(a) 0
 #else
-#define MYSTERY(a) (!WAITED(a) && (UNEXPLAINED(a) || sus[a] != 0))
+#define MYSTERY(a) (!WAITED(a) && UNEXPLAINED(a))
 #endif
+/* RULE hear-after-fence [1]: internal/core/group_view.cc, internal/core/applier.cc. Until a life that stood when the fence was
+ * written has shown that it saw the fence, it may hold, by a doc that is lost, what no other is known to hold. */
+#define SUSPECT(a) (sus[a] != 0 && !WAITED(a))
+#define HIDDEN(a) (SUSPECT(a) -> (ALL & ~vouched) : 0)
+/* What a doc gives to a life that was heard is known to be its: nobody was given that since. */
+#define VOUCH(a) if :: loaded == 2 && sus[a] == 0 && SAMELIFE(a) && xk[a] == LIVE && !UNEXPLAINED(a) -> \
+   vouched = vouched | BYDOC(a) :: else fi
 #else
 #define ACKED(a) (SAMELIFE(a) && xk[a] == LIVE && xa[a] == vr[a])
 #define MYSTERY(a) 0
+#define SUSPECT(a) 0
+#define HIDDEN(a) 0
+#define VOUCH(a) skip
 #endif
 #ifdef PENDING
 #define CLEARP(a) if :: (a) == 0 -> pw = 0; pl = 0 :: else fi
@@ -273,7 +306,7 @@ end:
 #else
 #define OLDER(a) (vr[a] > 0 && !BAD(a) && xi[a] < vi[a])
 #endif
-#define USABLE(a) (xk[a] == LIVE && !BAD(a) && !(UNKNOWN(a) && SAMELIFE(a)) && !MYSTERY(a) && !OLDER(a))
+#define USABLE(a) (xk[a] == LIVE && !BAD(a) && !(UNKNOWN(a) && SAMELIFE(a)) && !MYSTERY(a) && !SUSPECT(a) && !OLDER(a))
 
 /* ---- what it writes: any part of target t that stands already or is free ---- */
 
@@ -298,7 +331,7 @@ end:
 #ifdef NO_GRANT_ONLY_FREE
 #define FREE(o) ALL
 #else
-#define FREE(o) (ALL & ~(HELD(o)))
+#define FREE(o) (ALL & ~((HELD(o)) | HIDDEN(o)))
 #endif
 #define WISH(a, o, t) ((t) & ((STANDS(a)) | (FREE(o))))
 #if ROOM < NP
@@ -335,7 +368,7 @@ end:
 #define SAME(a) (vr[a] == drev[a])
 #endif
 #define ACTS(a) (epoch > 0 && loaded == 2 && MAYWRITE && !HELDBACK)
-#define TOOK(a, life, own, rel) vr[a] = drev[a]; ve[a] = epoch; vi[a] = life; vo[a] = own; vl[a] = rel; SAWBAD(a, 0); CLEARP(a)
+#define TOOK(a, life, own, rel) vr[a] = drev[a]; ve[a] = epoch; vi[a] = life; vo[a] = own; vl[a] = rel; SAWBAD(a, 0); CLEARP(a); VOUCH(a)
 #define PUBLISH(a, o, t) d_step { ACTS(a) && SAME(a) && PLANNED(a, t) && USABLE(a) && NEEDED(a, o, t) -> \
    x = OWN(a, o, t); y = RELEASING(a, o, t); \
    PUT(a, vr[a], epoch, xi[a], x, y); TOOK(a, xi[a], x, y); \
@@ -363,9 +396,10 @@ end:
 
 /* ---- what it reads ---- */
 
-#ifdef WIPE
-#define SEEHIGHEST(a) xn[a] = hnonce[a]; if :: hseen[a] >= epoch || hkind[a] != LIVE || hinc[a] != sus[a] -> sus[a] = 0 :: else fi
-#define HDIFFERS(a) (xn[a] != hnonce[a] || (sus[a] != 0 && hseen[a] >= epoch))
+#ifdef HEAR
+#define HEARD(a) (hinc[a] != sus[a] || hkind[a] == LEFT || (hkind[a] == LIVE && hseen[a] >= epoch))
+#define SEEHIGHEST(a) xn[a] = hnonce[a]; if :: HEARD(a) -> sus[a] = 0 :: else fi; VOUCH(a)
+#define HDIFFERS(a) (xn[a] != hnonce[a] || (sus[a] != 0 && HEARD(a)))
 #else
 #define SEEHIGHEST(a) skip
 #define HDIFFERS(a) 0
@@ -379,8 +413,8 @@ end:
 #define SEE(a) d_step { epoch > 0 && SEES(a) && !VIEWED(a) -> xk[a] = hkind[a]; xi[a] = hinc[a]; xa[a] = hrev[a]; SEEHIGHEST(a); \
    printf("leader %d: sees the heartbeat of worker-%d: kind %d, life %d, applied doc %d\n", epoch, a, xk[a], xi[a], xa[a]) }
 #define TAKE(a, r, by, life, own, rel) vr[a] = r; ve[a] = by; vi[a] = life; vo[a] = own; vl[a] = rel; CLEARP(a); \
-   if :: loaded == a -> loaded = a + 1 :: else fi
-#define LOAD(a) d_step { READS && SAMESTREAM && (loaded == a || (loaded == 2 && vr[a] != drev[a])) -> \
+   if :: loaded == a -> loaded = a + 1 :: else fi; VOUCH(a)
+#define LOAD(a) d_step { READS && SAMESTREAM && (loaded == a || (loaded == 2 && vr[a] < drev[a])) -> \
    TAKE(a, drev[a], depoch[a], dinc[a], down[a], drel[a]); SAWBAD(a, DBAD(a)); \
    printf("leader %d: reads doc %d of worker-%d: life %d, owned %d, releasing %d\n", epoch, vr[a], a, vi[a], vo[a], vl[a]) }
 #ifdef STALE
@@ -416,17 +450,29 @@ proctype Leader(byte me) {
 #else
 #define WANT skip
 #endif
+#ifdef HEAR
+  byte xn[2], sus[2], vouched;
+#ifdef NO_HEAR_AFTER_FENCE
+#define FORHEARING skip
+#else
+#define MAYHIDE(a) (hkind[a] == EVICTED || (hkind[a] == LIVE && hseen[a] < epoch) -> hinc[a] : 0)
+#define FORHEARING sus[0] = MAYHIDE(0); sus[1] = MAYHIDE(1)
+#endif
+#define DEAF xn[0] = 0; xn[1] = 0; sus[0] = 0; sus[1] = 0; vouched = 0
+#else
+#define FORHEARING skip
+#define DEAF skip
+#endif
 #ifdef WIPE
-  byte xn[2], sus[2]; bit gd, gh, hold;
+  bit gd, gh, hold;
 /* RULE first-grant-waits: internal/core/leader.cc. Where a stream isn't the one that the record names. */
 #ifdef NO_FIRST_GRANT_WAITS
 #define UNKNOWNPAST 0
 #else
 #define UNKNOWNPAST (ldstream != dstream || lhstream != hstream)
 #endif
-#define STREAMS gd = dstream; gh = hstream; hold = UNKNOWNPAST; \
-   sus[0] = (hold && hkind[0] == LIVE && hseen[0] < epoch -> hinc[0] : 0); sus[1] = (hold && hkind[1] == LIVE && hseen[1] < epoch -> hinc[1] : 0)
-#define BLANKSTREAMS xn[0] = 0; xn[1] = 0; sus[0] = 0; sus[1] = 0; gd = 0; gh = 0; hold = 0
+#define STREAMS gd = dstream; gh = hstream; hold = UNKNOWNPAST
+#define BLANKSTREAMS gd = 0; gh = 0; hold = 0
 #define ORPHAN(w) (lease[w] && !(hkind[w] == LIVE && hinc[w] == inc[w]))
 #else
 #define STREAMS skip
@@ -435,23 +481,29 @@ proctype Leader(byte me) {
 end:
   do
   :: d_step { epoch == 0 && MAYLEAD && (LEADERS == 1 || fence == me) ->
-       fence++; epoch = fence; STREAMS; WANT; printf("leader %d: takes over, and writes its fence\n", epoch) }
+       fence++; epoch = fence; FORHEARING; STREAMS; WANT; printf("leader %d: takes over, and writes its fence\n", epoch) }
 #ifdef SUCCESSOR
   :: d_step { epoch > 0 && fence < MAXFENCE && TROUBLE -> printf("leader %d: dies\n", epoch);
-       epoch = 0; loaded = 0; BLANK(0); BLANK(1); BLANKSTREAMS;
+       epoch = 0; loaded = 0; BLANK(0); BLANK(1); DEAF; BLANKSTREAMS;
 #ifdef STALE
        want[0] = 0; want[1] = 0
 #endif
      }
 #endif
 #ifdef WIPE
-  /* It notices that a stream is another one, by its identity or by a doc that has vanished. */
+  /* It notices that a stream is another one, by its identity. */
   :: d_step { epoch > 0 && (gd != dstream || gh != hstream) && MAYLEAD ->
-       loaded = 0; BLANK(0); BLANK(1); BLANKSTREAMS; fence++; epoch = fence; STREAMS;
+       loaded = 0; BLANK(0); BLANK(1); DEAF; BLANKSTREAMS; fence++; epoch = fence; FORHEARING; STREAMS;
        printf("leader %d: a bucket was recreated; a new term\n", epoch) }
   /* The longest lease is over: no life is left whose heartbeat is gone. */
   :: d_step { epoch > 0 && hold && loaded == 2 && gd == dstream && gh == hstream && !ORPHAN(0) && !ORPHAN(1) ->
        hold = 0; ldstream = gd; lhstream = gh; printf("leader %d: the longest lease is over\n", epoch) }
+#endif
+#ifdef BACK
+  /* … or that it went back: a doc is gone that was there. */
+  :: d_step { epoch > 0 && loaded == 2 && vr[0] > drev[0] && MAYLEAD ->
+       loaded = 0; BLANK(0); BLANK(1); DEAF; fence++; epoch = fence; FORHEARING; WANT;
+       printf("leader %d: the doc of worker-0 has vanished; a new term\n", epoch) }
 #endif
   :: SEE(0)          :: SEE(1)
   :: LOAD(0)         :: LOAD(1)
@@ -475,7 +527,7 @@ end:
   od
 }
 
-#if defined(PENDING) || defined(ABSENT) || defined(GARBAGE) || defined(WIPE) || defined(PEACE)
+#if defined(PENDING) || defined(ABSENT) || defined(GARBAGE) || defined(WIPE) || defined(BACK) || defined(PEACE)
 #define WORLD
 /* The network, and somebody's hand. */
 proctype World() {
@@ -497,6 +549,11 @@ end:
 #define NOBEAT(w) hkind[w] = 0; hinc[w] = 0; hrev[w] = 0; hnonce[w] = 0; hseen[w] = 0
   :: d_step { !dstream && TROUBLE -> dstream = 1; NODOC(0); NODOC(1); printf("somebody: wipes the docs\n") }
   :: d_step { !hstream && TROUBLE -> hstream = 1; NOBEAT(0); NOBEAT(1); printf("somebody: wipes the heartbeats\n") }
+#endif
+#ifdef BACK
+  :: d_step { !back && TROUBLE && drev[0] > 0 && drev[0] != qrev[0] -> back = 1;
+       depoch[0] = qepoch[0]; drev[0] = qrev[0]; dinc[0] = qinc[0]; down[0] = qown[0]; drel[0] = qrel[0];
+       printf("the server: loses the newest doc of worker-0, and goes back to doc %d\n", drev[0]) }
 #endif
 #ifdef PEACE
   :: d_step { !peace -> peace = 1; printf("peace\n") }

@@ -390,6 +390,10 @@ void Chaos::RollBack() {
     return fmt::format("* restores the bucket {} as it was at {} of {}", wire::BucketName(bucket),
                        until, stream.last_sequence());
   });
+  // Of an assignment that a power cut takes back, workers tell.
+  if (bucket == Bucket::kAssignment && random_.Chance(0.5)) {
+    return world_.network().LoseEnd(bucket, until);
+  }
   world_.network().RollBack(bucket, until);
 }
 

@@ -287,6 +287,11 @@ void Network::RollBack(Bucket bucket, std::uint64_t until) {
   Replace(bucket, std::make_unique<Stream>(StreamOf(bucket).AsOf(until, 1'000 + streams_made_++)));
 }
 
+void Network::LoseEnd(Bucket bucket, std::uint64_t until) {
+  const Stream& stream = StreamOf(bucket);
+  Replace(bucket, std::make_unique<Stream>(stream.AsOf(until, stream.id())));
+}
+
 void Network::Replace(Bucket bucket, std::unique_ptr<Stream> stream) {
   judge_.Wiped(bucket);
   streams_[Index(bucket)] = std::move(stream);

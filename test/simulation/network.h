@@ -56,6 +56,8 @@ class Network {
   void Wipe(wire::Bucket bucket);
   // Restores it from a backup made when `until` was its last message.
   void RollBack(wire::Bucket bucket, std::uint64_t until);
+  // The same, and nothing tells: the stream keeps its identity, as after a power cut.
+  void LoseEnd(wire::Bucket bucket, std::uint64_t until);
 
   // Precise faults: what becomes of one process's next request that matches.
   struct Ambush {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,17 @@ constexpr std::uint64_t kSeeds = 300;  // to look through for one that shows it
 
 class RuleOff {
  public:
-  explicit RuleOff(core::Rule rule) : rule_(rule) { core::SetRule(rule_, false); }
-  ~RuleOff() { core::SetRule(rule_, true); }
+  explicit RuleOff(std::optional<core::Rule> rule) : rule_(rule) { Set(false); }
+  ~RuleOff() { Set(true); }
   RuleOff(const RuleOff&) = delete;
   RuleOff& operator=(const RuleOff&) = delete;
 
  private:
-  core::Rule rule_;
+  void Set(bool on) {
+    if (rule_) core::SetRule(*rule_, on);
+  }
+
+  const std::optional<core::Rule> rule_;
 };
 
 std::optional<Violation> Play(core::Rule rule, std::uint64_t seed, bool* set_up) {
@@ -43,6 +48,8 @@ class RuleTest : public testing::TestWithParam<int> {};
 
 TEST_P(RuleTest, IsNeeded) {
   const auto rule = static_cast<core::Rule>(GetParam());
+  const Schedule* schedule = FindSchedule(rule);
+  const RuleOff behind(schedule == nullptr ? std::nullopt : schedule->behind);
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     bool set_up = false;
     std::optional<Violation> without;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "internal/wire/records.h"
 #include "test/simulation/world.h"
 
 namespace parti::simulation {
@@ -131,6 +132,8 @@ class Script : public AssignmentStrategy {
 };
 
 // [2] A deposed leader's grant lands after its successor gave the partition to somebody else.
+// (Which takes the dead leader's lease: until then it might hold what nobody else is known to
+// hold.)
 Played CheckFence(std::uint64_t seed, History* history) {
   Stage s(seed, history, 2);
   Process& leader = s.StartLeader();
@@ -138,13 +141,13 @@ Played CheckFence(std::uint64_t seed, History* history) {
   s.Start("c");
   if (!s.Settle()) return s.Verdict(false);
   std::string to;
-  s.DelayGrant(leader, "p-2", 6 * kSecond, &to);
+  s.DelayGrant(leader, "p-2", 40 * kSecond, &to);
   s.world().SetPartitions(3);
   if (!s.Until(3 * kSecond, [&] { return !to.empty(); })) return s.Verdict(false);
   leader.Crash();
   Process& joiner = s.Start("d");
-  const bool moved = s.Until(5 * kSecond, [&] { return s.Owns(joiner, "p-2"); });
-  s.world().RunFor(10 * kSecond);
+  const bool moved = s.Until(35 * kSecond, [&] { return s.Owns(joiner, "p-2"); });
+  s.world().RunFor(15 * kSecond);
   return s.Verdict(moved);
 }
 
@@ -162,11 +165,11 @@ Played RewriteIsGrant(std::uint64_t seed, History* history) {
   script->owner = [&](const std::string&) { return s.Id(c); };
   if (!s.Settle()) return s.Verdict(false);
   std::string to;
-  s.DelayGrant(leader, "p-1", 8 * kSecond, &to);
+  s.DelayGrant(leader, "p-1", 40 * kSecond, &to);
   script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
   s.world().SetPartitions(2);
   if (!s.Until(3 * kSecond, [&] { return !to.empty(); })) return s.Verdict(false);
-  const Nanos lands = s.world().now() + 8 * kSecond;
+  const Nanos lands = s.world().now() + 40 * kSecond;
   Process& d = s.Start("d");
   Process& idle = s.Start("e");
   s.world().RunFor(50 * kMillisecond);
@@ -198,6 +201,36 @@ Played RememberUnanswered(std::uint64_t seed, History* history) {
   s.Start("d");
   s.world().RunFor(12 * kSecond);
   return s.Verdict(true);
+}
+
+// [1] A power cut takes the newest document back, and the leader with it. The worker that it was
+// for has applied it, and told nobody yet.
+Played HearAfterFence(std::uint64_t seed, History* history) {
+  auto script = std::make_shared<Script>();
+  Scenario scenario = Calm(seed);
+  scenario.scripted = script;
+  Stage s(scenario, history, 1);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  script->owner = [&](const std::string&) { return s.Id(c); };
+  if (!s.Settle()) return s.Verdict(false);
+  const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
+  Network::Ambush lost;
+  lost.process = &b;
+  lost.bucket = Bucket::kHeartbeat;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 5;
+  script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  s.world().SetPartitions(2);
+  s.network().Lay(lost);
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(b, "p-1"); })) return s.Verdict(false);
+  s.network().LoseEnd(Bucket::kAssignment, then);
+  leader.Crash();
+  script->owner = [&](const std::string&) { return s.Id(c); };
+  const bool led = s.Until(5 * kSecond, [&] { return s.LeaderOtherThan(leader) != nullptr; });
+  s.world().RunFor(15 * kSecond);
+  return s.Verdict(led);
 }
 
 // [8] A watch that is opened anew shows a document that was superseded long ago.
@@ -239,6 +272,41 @@ Played ScanReachesEnd(std::uint64_t seed, History* history) {
   return s.Verdict(granted);
 }
 
+// A partition moves from b to c, and `trouble` keeps b from giving it up soon.
+Played Move(std::uint64_t seed, History* history,
+            const std::function<void(Stage&, Process&)>& trouble,
+            const std::function<void(Stage&, Process&)>& end) {
+  auto script = std::make_shared<Script>();
+  Scenario scenario = Calm(seed);
+  scenario.scripted = script;
+  Stage s(scenario, history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  if (!s.Settle()) return s.Verdict(false);
+  trouble(s, b);
+  script->owner = [&](const std::string&) { return s.Id(c); };
+  leader.Deliver(core::RebalanceRequested{});
+  s.world().RunFor(3 * kSecond);
+  end(s, b);
+  return s.Verdict(s.Until(5 * kSecond, [&] { return s.Owns(c, "p-1"); }));
+}
+
+// [3] What it works on with p-1 takes long to drain.
+Played MoveOfWhatDrains(std::uint64_t seed, History* history) {
+  return Move(
+      seed, history, [](Stage&, Process& b) { b.hooks().Hold(); },
+      [](Stage&, Process& b) { b.hooks().LetGo(); });
+}
+
+// [4] It isn't told that p-1 is to go.
+Played MoveUntold(std::uint64_t seed, History* history) {
+  return Move(
+      seed, history, [](Stage& s, Process& b) { s.network().StallWatches(b, Bucket::kAssignment); },
+      [](Stage& s, Process& b) { s.network().BreakWatches(&b); });
+}
+
 // [5] A successor that doesn't hear of a worker's new life, and a predecessor that does, and
 // doesn't know yet that it was deposed.
 Played NeverOlderLife(std::uint64_t seed, History* history) {
@@ -251,7 +319,7 @@ Played NeverOlderLife(std::uint64_t seed, History* history) {
   Stage s(scenario, history, 4);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
-  s.Start("c");
+  Process& c = s.Start("c");
   if (!s.Settle()) return s.Verdict(false);
   // The new life's first heartbeat is under way while the successor takes over and reads.
   bool under_way = false;
@@ -271,14 +339,19 @@ Played NeverOlderLife(std::uint64_t seed, History* history) {
   s.world().RunFor(kSecond + 500 * kMillisecond);
   b.Resume();
   if (!s.Until(5 * kSecond, [&] { return under_way; })) return s.Verdict(false);
+  // No heartbeat tells the predecessor of the later epoch.
+  Network::Ambush lost;
+  lost.process = &c;
+  lost.bucket = Bucket::kHeartbeat;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 8;
+  s.network().Lay(lost);
+  s.network().StallWatches(b, Bucket::kElection);
   s.network().StallWatches(leader, Bucket::kElection);
   s.network().Delete(Bucket::kElection, "leader");
-  if (!s.Until(400 * kMillisecond, [&] { return s.LeaderOtherThan(leader) != nullptr; })) {
-    return s.Verdict(false);
-  }
-  Process* successor = s.LeaderOtherThan(leader);
+  if (!s.Until(400 * kMillisecond, [&] { return c.leads(); })) return s.Verdict(false);
   s.world().RunFor(20 * kMillisecond);
-  s.network().StallWatches(*successor, Bucket::kHeartbeat);
+  s.network().StallWatches(c, Bucket::kHeartbeat);
   s.world().RunFor(10 * kSecond);
   return s.Verdict(true);
 }
@@ -309,14 +382,25 @@ Played TermsOfOneEpoch(std::uint64_t seed, History* history) {
   birth.settings->capacity = 0;
   Process& leader = s.world().StartProcess(birth);
   script->owner = [&](const std::string&) { return s.Id(w); };
+  // Its heartbeats tell of no epoch, either, until the next leader leads.
+  bool quiet = true;
+  Network::Ambush lost;
+  lost.process = &w;
+  lost.bucket = Bucket::kHeartbeat;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 1000;
+  lost.when = [&](const SentPut& put) {
+    return quiet && put.heartbeat && put.heartbeat->highest_epoch > 0;
+  };
+  s.network().Lay(lost);
   std::string to;
-  s.DelayGrant(leader, "p-0", 6 * kSecond, &to);
+  s.DelayGrant(leader, "p-0", 40 * kSecond, &to);
   if (!s.Until(3 * kSecond, [&] { return !to.empty(); }) || to != s.Id(w)) return s.Verdict(false);
   s.network().StallWatches(w, Bucket::kElection);
   s.network().Cut(&leader);
   s.network().Delete(Bucket::kElection, "leader");
+  s.network().Purge(Bucket::kHeartbeat, s.Id(leader));
   Process& c = s.Start("c");
-  Network::Ambush lost;
   lost.process = &c;
   lost.bucket = Bucket::kAssignment;
   lost.fate = Fate::kLoseRequest;
@@ -325,38 +409,132 @@ Played TermsOfOneEpoch(std::uint64_t seed, History* history) {
   s.network().Lay(lost);
   script->owner = [&](const std::string&) { return s.Id(c); };
   const bool led = s.Until(3 * kSecond, [&] { return c.leads() && c.epoch() == leader.epoch(); });
-  s.world().RunFor(8 * kSecond);
+  quiet = false;
+  s.world().RunFor(50 * kSecond);
   return s.Verdict(led);
 }
 
-// Somebody deletes a worker's first document while the worker, which has seen it, reads the fence.
+// Somebody deletes a worker's first document, which the worker has seen, and can't check yet. Its
+// leader finds that out when it wants to take back what the document grants.
 Played DeletedDocument(std::uint64_t seed, History* history) {
   auto script = std::make_shared<Script>();
   Scenario scenario = Calm(seed);
   scenario.scripted = script;
+  scenario.settings.release_timeout = kSecond;  // an unsettled rebalance is waited for no longer
   Stage s(scenario, history, 1);
-  s.StartLeader();
+  Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& c = s.Start("c");
   script->owner = [&](const std::string&) { return s.Id(b); };
-  Network::Ambush slow;
-  slow.process = &b;
-  slow.put = false;
-  slow.bucket = Bucket::kElection;
-  slow.fate = Fate::kSlow;
-  slow.delay = 450 * kMillisecond;
-  bool deleted = false;
+  bool written = false;
   s.network().OnChange([&](Bucket bucket, const std::string& key) {
-    if (deleted || bucket != Bucket::kAssignment || key != s.Id(b)) return;
-    deleted = true;
-    s.network().Lay(slow);
-    s.network().Delete(bucket, key);
+    written = written || (bucket == Bucket::kAssignment && key == s.Id(b));
   });
-  if (!s.Until(3 * kSecond, [&] { return deleted; })) return s.Verdict(false);
+  Network::Ambush unanswered;
+  unanswered.process = &b;
+  unanswered.put = false;
+  unanswered.bucket = Bucket::kElection;
+  unanswered.fate = Fate::kLoseRequest;
+  unanswered.times = 6;
+  s.network().Lay(unanswered);
+  if (!s.Until(3 * kSecond, [&] { return written; })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  s.network().StallWatches(leader, Bucket::kAssignment);
+  s.network().StallWatches(b, Bucket::kAssignment);
+  s.network().Delete(Bucket::kAssignment, s.Id(b));
   script->owner = [&](const std::string&) { return s.Id(c); };
-  s.world().SetPartitions(2);
-  s.world().RunFor(5 * kSecond);
+  leader.Deliver(core::RebalanceRequested{});
+  s.world().RunFor(10 * kSecond);
   return s.Verdict(true);
+}
+
+// A leader's last renewals get lost, and its heartbeats don't: the record that its successor judges
+// by tells of an older one than the one that it finds. Then the leader is cut off.
+Played BeatAfterTheRecord(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.heartbeat_interval = 3 * kSecond;
+  Stage s(scenario, history, 2);
+  Process& leader = s.Start("a");
+  s.world().RunFor(200 * kMillisecond);
+  s.Start("b");
+  if (!s.Settle() || !leader.leads()) return s.Verdict(false);
+  int beats = 0;
+  s.network().OnChange([&](Bucket bucket, const std::string& key) {
+    if (bucket == Bucket::kHeartbeat && key == s.Id(leader)) ++beats;
+  });
+  if (!s.Until(4 * kSecond, [&] { return beats == 1; })) return s.Verdict(false);
+  s.world().RunFor(300 * kMillisecond);  // a renewal follows each heartbeat
+  Network::Ambush lost;
+  lost.process = &leader;
+  lost.bucket = Bucket::kElection;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 1000;
+  s.network().Lay(lost);
+  s.network().StallWatches(leader, Bucket::kElection);  // or it would tell its successor at once
+  if (!s.Until(4 * kSecond, [&] { return beats == 2; })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  s.network().Cut(&leader);
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(s.LeaderOtherThan(leader) != nullptr);
+}
+
+// A deposed leader, which doesn't know it yet, evicts a worker; the heartbeat that its tombstone
+// replaces was never received by its successor, an older one was.
+Played TombstoneOfTheUnseen(std::uint64_t seed, History* history) {
+  auto script = std::make_shared<Script>();
+  Scenario scenario = Calm(seed);
+  scenario.scripted = script;
+  scenario.settings.heartbeat_interval = 4 * kSecond;
+  scenario.settings.election_ttl = 9 * kSecond;
+  scenario.settings.release_timeout = 4 * kSecond;
+  Stage s(scenario, history, 3);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& d = s.Start("d");
+  script->owner = [&](const std::string& id) { return s.Id(id == "p-0" ? d : b); };
+  if (!s.Settle()) return s.Verdict(false);
+  int beats = 0;
+  std::uint64_t evicted_by = 0;
+  s.network().OnChange([&](Bucket bucket, const std::string& key) {
+    if (bucket != Bucket::kHeartbeat || key != s.Id(b)) return;
+    const Stream& stream = s.network().stream(bucket);
+    const auto record = wire::DecodeHeartbeat(stream.At(stream.last_sequence()).value);
+    if (record.ok() && record->kind == wire::HeartbeatKind::kEvicted && evicted_by == 0) {
+      evicted_by = record->evicting_epoch;
+    }
+    ++beats;
+  });
+  if (!s.Until(5 * kSecond, [&] { return beats == 1; })) return s.Verdict(false);
+  Network::Ambush lost;
+  lost.process = &leader;
+  lost.bucket = Bucket::kElection;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 1000;
+  s.network().Lay(lost);
+  for (const Process* process : {&leader, &b}) {
+    s.network().StallWatches(*process, Bucket::kElection);
+  }
+  // It would see that others have seen a later epoch; what it evicts it reads again.
+  s.network().StallWatches(leader, Bucket::kHeartbeat);
+  // It isn't told what it has to release.
+  s.network().StallWatches(b, Bucket::kAssignment);
+  script->owner = [&](const std::string& id) { return s.Id(id == "p-2" ? b : d); };
+  leader.Deliver(core::RebalanceRequested{});
+  World::Birth birth;
+  birth.name = "c";
+  birth.settings = scenario.settings;
+  birth.settings->election_ttl = 400 * kMillisecond;
+  birth.settings->capacity = 0;
+  Process& successor = s.world().StartProcess(birth);
+  if (!s.Until(2 * kSecond, [&] { return successor.leads(); })) return s.Verdict(false);
+  s.world().RunFor(200 * kMillisecond);
+  s.network().StallWatches(successor, Bucket::kHeartbeat);
+  if (beats != 1 || !s.Until(5 * kSecond, [&] { return beats == 2; })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  s.network().Cut(&b);
+  script->owner = [&](const std::string&) { return s.Id(d); };
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(successor.leads() && evicted_by == 1);
 }
 
 // Claim and heartbeat of a worker that is cut off vanish without a trace, and a process joins that
@@ -397,7 +575,7 @@ Played StuckRelease(std::uint64_t seed, History* history) {
   return s.Verdict(true);
 }
 
-// The document that a worker applied vanishes without a trace, and then its leader dies.
+// The document that a worker applied vanishes without a trace, and then its leader leaves.
 Played UnexplainedHoldsAll(std::uint64_t seed, History* history) {
   Stage s(seed, history, 6);
   Process& leader = s.StartLeader();
@@ -406,7 +584,7 @@ Played UnexplainedHoldsAll(std::uint64_t seed, History* history) {
   if (!s.Settle()) return s.Verdict(false);
   s.world().RunFor(2 * kSecond);
   s.network().Purge(Bucket::kAssignment, s.Id(b));
-  leader.Crash();
+  leader.Leave();
   s.world().RunFor(30 * kSecond);
   return s.Verdict(true);
 }
@@ -422,20 +600,36 @@ const std::vector<Schedule>& Schedules() {
        Rule::kRewriteIsGrant, RewriteIsGrant},
       {"remember-unanswered", "a grant without an answer lands after its leader changed its mind",
        Rule::kRememberUnanswered, RememberUnanswered},
+      {"hear-after-fence", "a power cut takes a document back that its worker has applied",
+       Rule::kHearAfterFence, HearAfterFence},
       {"forward-only", "a watch that is opened anew shows a document superseded long ago",
        Rule::kForwardOnly, ForwardOnly},
       {"scan-reaches-end", "a new leader's scans end before the last grant and its acknowledgement",
-       Rule::kScanReachesEnd, ScanReachesEnd},
+       Rule::kScanReachesEnd, ScanReachesEnd, Rule::kHearAfterFence},
+      {"grant-only-free", "what is to move takes long to drain", Rule::kGrantOnlyFree,
+       MoveOfWhatDrains},
+      {"drain-before-ack", "what is to move takes long to drain", Rule::kDrainBeforeAck,
+       MoveOfWhatDrains},
+      {"unacked-holds-all", "a worker isn't told that it has lost a partition",
+       Rule::kUnackedHoldsAll, MoveUntold},
       {"never-older-life", "a successor that doesn't hear of a new life, a predecessor that does",
-       Rule::kNeverOlderLife, NeverOlderLife},
+       Rule::kNeverOlderLife, NeverOlderLife, Rule::kHearAfterFence},
       {"terms-of-one-epoch",
        "two terms share an epoch, and only their nonces tell them apart",
        {},
        TermsOfOneEpoch},
       {"deleted-document",
-       "a worker's first document is deleted before the worker has applied it",
+       "a worker's first document is deleted before the worker could apply it",
        {},
        DeletedDocument},
+      {"beat-after-the-record",
+       "a leader's last heartbeat is newer than the one that its last renewal names",
+       {},
+       BeatAfterTheRecord},
+      {"tombstone-of-the-unseen",
+       "a tombstone replaces a heartbeat that the present leader never received",
+       {},
+       TombstoneOfTheUnseen},
       {"purged-id",
        "claim and heartbeat of a worker that is cut off vanish, and another process joins",
        {},

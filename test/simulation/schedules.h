@@ -25,6 +25,8 @@ struct Schedule {
   std::optional<core::Rule> rule;  // the one that is all that keeps a promise there
   // The seed decides what the schedule leaves to chance: which ids the workers get.
   Played (*play)(std::uint64_t seed, History* history);
+  // Another that would keep it, too: only with both off the promise breaks.
+  std::optional<core::Rule> behind = std::nullopt;
 };
 
 const std::vector<Schedule>& Schedules();

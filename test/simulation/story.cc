@@ -321,6 +321,11 @@ bool Story::ByHand(const Words& words) {
     network.Write(Bucket::kElection, std::string(wire::kControlKey), Wishes(words));
   } else if (command == "wipe") {
     for (std::size_t i = 1; i < words.plain.size(); ++i) network.Wipe(BucketNamed(words.at(i)));
+  } else if (command == "lose-end") {
+    const Bucket bucket = BucketNamed(words.at(1));
+    const std::uint64_t last = network.stream(bucket).last_sequence();
+    const std::uint64_t lost = words.plain.size() > 2 ? std::stoull(words.at(2)) : 1;
+    network.LoseEnd(bucket, last - std::min(last, lost));
   } else if (command == "partitions") {
     world().SetPartitions(std::stoi(words.at(1)));
   } else {
