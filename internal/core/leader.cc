@@ -97,7 +97,7 @@ bool Leader::SharesEpoch(const DocView& doc) {
   if (!doc.valid || doc.epoch != term_.epoch || doc.nonce == term_.nonce) return false;
   if (term_.epoch == wire::kMaxExactInteger) return false;  // there is no other
   unfit_ = true;
-  calls_.refence(fmt::format("a document of another term bears epoch {} too", term_.epoch));
+  calls_.refence(fmt::format("a document of another term bears epoch {} too", term_.epoch), false);
   return true;
 }
 
