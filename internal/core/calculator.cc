@@ -288,9 +288,10 @@ void Calculator::Want(CalculatorState state, Nanos window, bool planned, Cause c
     if (!settled_) due = std::max(due, planned_at_ + context_->settings.release_timeout);
   }
   if (pending_.due == kNever) {
-    pending_ = Pending{state, due, earliest, std::move(cause)};
+    pending_ = Pending{state, due, earliest, planned, std::move(cause)};
     return;
   }
+  pending_.planned = pending_.planned && planned;
   if (due < pending_.due) {
     pending_.due = due;
     pending_.earliest = earliest;
@@ -487,6 +488,12 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   plan_ = std::move(next);
   settled_ = false;
   planned_at_ = context_->now;
+  // What was asked for while this one was in the making waits like what is asked for from now on.
+  if (pending_.due != kNever && pending_.planned) {
+    const Settings& s = context_->settings;
+    pending_.due =
+        std::max(pending_.due, planned_at_ + std::max(s.rebalance_cooldown, s.release_timeout));
+  }
   RebalanceNote note = Note(RebalanceNote::Phase::kPlanned);
   note.moved = moved;
   note.orphans = orphans;

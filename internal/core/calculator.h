@@ -89,7 +89,8 @@ class Calculator {
   struct Pending {
     CalculatorState state = CalculatorState::kIdle;
     Nanos due = kNever;
-    Nanos earliest = 0;  // when the window is over, cooldown apart
+    Nanos earliest = 0;    // when the window is over, cooldown apart
+    bool planned = false;  // all that it is for can wait for the cooldown
     Cause cause;
   };
   struct Difference {

@@ -41,7 +41,8 @@ void Lease::End() {
 void Lease::Leave() {
   leaving_ = true;
   if (!alive_) return host_->Left();
-  if (!outstanding_) Send();
+  // What has yet to be read back comes first: one is outstanding at a time.
+  if (!outstanding_ && read_back_at_ == kNever) Send();
 }
 
 void Lease::BeatSoon() {

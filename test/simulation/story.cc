@@ -177,6 +177,8 @@ void Story::Group(const Words& words) {
       scenario_.partitions = std::stoi(value);
     } else if (name == "strategy") {
       scenario_.strategy = value;
+    } else if (name == "strategy-takes") {
+      scenario_.strategy_faults.typical = Duration(value);
     } else if (name == "seed") {
       scenario_.seed = std::stoull(value);
     } else {
