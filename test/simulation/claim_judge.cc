@@ -43,6 +43,7 @@ void ClaimJudge::LifeBegan(int process, const core::LifeBegan& effect) {
   // What the life before left in its hooks is no longer its own to acknowledge.
   holder.losing.merge(holder.releasing);
   holder.releasing.clear();
+  holder.given_back.clear();
   holder.worker = effect.worker;
   holder.incarnation = effect.incarnation;
   holder.life = ++lives_;
@@ -78,6 +79,11 @@ void ClaimJudge::Claim(int process, const core::Claim& effect) {
       Broken(
           "no claim before its last work has drained",
           fmt::format("{} claims {} while its hook is still draining it", holder.name, owned.id));
+    }
+    if (holder.given_back.contains({partition, owned.token})) {
+      Broken("what was given back takes a new grant",
+             fmt::format("{} claims {} with token {} again", holder.name, owned.id,
+                         Show(owned.token)));
     }
     if (holder.left) {
       Broken("who left claims nothing", fmt::format("{} claims {}", holder.name, owned.id));
@@ -174,6 +180,17 @@ void ClaimJudge::Stopped(int process) {
   }
 }
 
+// Whose lease runs out while it runs is told so at that moment, not when something else happens.
+void ClaimJudge::Stepping(int process, Nanos resumed_at) {
+  const Holder& holder = holders_[Index(process)];
+  if (holder.claimed.empty() || !shared_.exclusive() || Valid(holder)) return;
+  const Nanos lapsed = holder.clock.TrueTimeOf(holder.lease_until);
+  if (lapsed < resumed_at || shared_.now() < lapsed + core::kMillisecond) return;
+  Broken("who lost its lease is told at once",
+         fmt::format("{} has {} claims set, and its lease ran out {:.6f} s ago", holder.name,
+                     holder.claimed.size(), Seconds(shared_.now() - lapsed)));
+}
+
 void ClaimJudge::Stepped(int process) {
   const Holder& holder = holders_[Index(process)];
   if (!shared_.exclusive() || holder.claimed.empty() || Valid(holder)) return;
@@ -210,11 +227,13 @@ void ClaimJudge::Acknowledging(int process, const std::vector<OwnedPartition>& o
   }
 }
 
-void ClaimJudge::AcquireFailed(int process, const std::string& partition) {
+void ClaimJudge::AcquireFailed(int process, const OwnedPartition& acquired) {
   Holder& holder = holders_[Index(process)];
-  const int number = Partition(partition);
+  const int number = Partition(acquired.id);
+  if (holder.claimed.contains(number)) return;
   // Given back: the application never began, so there is nothing to release.
-  if (!holder.claimed.contains(number)) holder.working.erase(number);
+  holder.working.erase(number);
+  holder.given_back.emplace(number, acquired.token);
 }
 
 void ClaimJudge::Leaving(int process) {
@@ -236,6 +255,13 @@ std::vector<int> ClaimJudge::OwnersOf(const std::string& partition) const {
     if (Valid(holders_[Index(process)])) owners.push_back(process);
   }
   return owners;
+}
+
+bool ClaimJudge::Drains(int process, const std::string& partition) const {
+  const Holder& holder = holders_[Index(process)];
+  if (holder.releasing.empty() || !Valid(holder)) return false;
+  const auto number = numbers_.find(partition);
+  return number != numbers_.end() && holder.releasing.contains(number->second);
 }
 
 int ClaimJudge::OwnedCount(int process) const {

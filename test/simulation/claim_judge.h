@@ -38,13 +38,15 @@ class ClaimJudge {
   void RunLost(int process, const core::RunLost& effect);
   void RunAcquire(int process, const core::RunAcquire& effect);
   void Stopped(int process);
+  // Core is about to be called, for the first time after a pause if `resumed_at` is now.
+  void Stepping(int process, Nanos resumed_at);
   // Core has been called at this moment, and its effects are carried out.
   void Stepped(int process);
 
   // The application's side of the hooks.
   void ReleaseDone(int process, const std::vector<OwnedPartition>& partitions);
   void LostDone(int process, const std::vector<OwnedPartition>& partitions);
-  void AcquireFailed(int process, const std::string& partition);
+  void AcquireFailed(int process, const OwnedPartition& acquired);
 
   // A live heartbeat of this process was accepted: it may rely on the lease until `until`, by its
   // own clock, in the life that `worker` and `incarnation` name.
@@ -61,10 +63,14 @@ class ClaimJudge {
   bool Owns(int process, const std::string& partition) const;
   // The processes with a valid claim on it.
   std::vector<int> OwnersOf(const std::string& partition) const;
+  // Gave its claim up, and its release hook has not returned: to others it still is its own.
+  bool Drains(int process, const std::string& partition) const;
   int OwnedCount(int process) const;
   std::vector<OwnedPartition> Owned(int process) const;
   bool Claimed(int process) const { return !holders_[Index(process)].claimed.empty(); }
   bool has_lease(int process) const { return Valid(holders_[Index(process)]); }
+  // By its own clock.
+  Nanos lease_until(int process) const { return holders_[Index(process)].lease_until; }
   const std::string& worker(int process) const { return holders_[Index(process)].worker; }
   std::uint64_t incarnation(int process) const { return holders_[Index(process)].incarnation; }
   std::uint64_t changes() const { return changes_; }  // of any claim, so far
@@ -85,6 +91,7 @@ class ClaimJudge {
     std::set<int> working;    // handed to the application, not yet taken back
     std::set<int> releasing;  // a release hook was asked for and has not returned
     std::set<int> losing;
+    std::set<std::pair<int, FencingToken>> given_back;  // in this life
   };
   struct Fate {
     std::string name;

@@ -17,7 +17,8 @@ std::shared_ptr<SentPut> KvJudge::Sending(SentPut sent) {
   const std::string& value = record->put.value;
   bool readable = record->put.bucket == Bucket::kStableId;
   if (record->put.bucket == Bucket::kElection && record->put.key == wire::kReportKey) {
-    readable = wire::DecodeReport(value, wire::kMaxWireVersion).ok();
+    if (auto report = wire::DecodeReport(value, wire::kMaxWireVersion); report.ok())
+      record->report = *std::move(report);
     shared_.tally.Add(Count::kReport);
   } else if (record->put.bucket == Bucket::kElection && record->put.key == wire::kLeaderKey) {
     if (auto leader = wire::DecodeLeader(value, wire::kMaxWireVersion); leader.ok())
@@ -33,7 +34,7 @@ std::shared_ptr<SentPut> KvJudge::Sending(SentPut sent) {
       shared_.tally.Add(Count::kDeposedWriteSent);
     }
   }
-  readable = readable || record->leader || record->heartbeat || record->doc;
+  readable = readable || record->report || record->leader || record->heartbeat || record->doc;
   if (!readable) {
     Broken("core writes readable records",
            fmt::format("{}/{}: {}", wire::BucketName(record->put.bucket), record->put.key, value));
@@ -61,6 +62,11 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
                        heartbeat.applied_nonce));
     return;
   }
+  if (heartbeat.highest_epoch < applied->doc->epoch) {
+    Broken("a heartbeat tells the highest epoch that its worker has seen",
+           fmt::format("{}, after a document of epoch {}", heartbeat.highest_epoch,
+                       applied->doc->epoch));
+  }
   rules_.Acknowledging(process, *applied->doc, applied->at);
   claims_.Acknowledging(process, applied->doc->owned,
                         fmt::format("acknowledges revision {}", heartbeat.applied_revision));
@@ -68,9 +74,12 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
 
 void KvJudge::Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision) {
   if (sent.leader) {
+    // (In a stream that was recreated a revision that was watched before may come around.)
+    const bool comparable = leader_ && !wiped_[static_cast<std::size_t>(Bucket::kElection)];
+    rules_.LeaderAccepted(sent, comparable ? &*leader_ : nullptr);
     CheckLeader(*sent.leader);
-    rules_.LeaderAccepted(sent);
   }
+  if (sent.report) report_ = sent.report;
   if (sent.heartbeat) CheckHeartbeat(sent, *sent.heartbeat);
   if (sent.doc) CheckDoc(sent, stream_id, revision);
 }
@@ -146,6 +155,15 @@ void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbe
       }
     }
   }
+  // (What was sent before may land late; and who has no answer to its first heartbeat tries again.)
+  const auto removed = removed_.find(key);
+  if (removed != removed_.end() && removed->second.nonce == heartbeat.nonce &&
+      sent.put.expected == 0 && sent.decided_at > removed->second.at &&
+      heartbeat.kind != HeartbeatKind::kEvicted && rules_.HasBegun(heartbeat.nonce)) {
+    Broken("a life never writes a heartbeat that was removed anew",
+           fmt::format("{} (incarnation {}, number {})", key, heartbeat.incarnation,
+                       heartbeat.number));
+  }
   const bool known =
       last != heartbeats_.end() && !wiped_[static_cast<std::size_t>(Bucket::kHeartbeat)];
   rules_.HeartbeatAccepted(sent, known ? &last->second : nullptr);
@@ -188,14 +206,62 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
                          before.life_incarnation));
     }
   }
+  if (last != docs_.end()) CheckPause(doc, last->second.doc, key);
   for (const OwnedPartition& owned : doc.owned) {
     if (std::find(doc.releasing.begin(), doc.releasing.end(), owned.id) != doc.releasing.end()) {
       Broken("owned and releasing are disjoint", fmt::format("{}: {}", key, owned.id));
     }
   }
-  rules_.DocAccepted(sent, leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce);
+  rules_.CheckHold(sent, stream_id);
+  rules_.DocAccepted(sent, last == docs_.end() ? nullptr : &last->second.doc,
+                     leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce);
   docs_[key] = {doc, revision};
   history_[{revision, stream_id}] = {std::make_shared<const wire::Doc>(doc), shared_.now()};
+}
+
+// While people want a pause, and the leader has said that all is as they want it, nothing is taken
+// from who lives, takes part, and did not give it back. (A leader hears of a new list a moment
+// later.)
+void KvJudge::CheckPause(const wire::Doc& doc, const wire::Doc& before, const std::string& worker) {
+  constexpr Nanos kListIsKnown = 8 * core::kSecond;
+  if (!control_ || !control_->paused || !report_ || !report_->control_settled ||
+      report_->control_revision != control_revision_ || report_->epoch != doc.epoch ||
+      report_->nonce != doc.nonce || before.life_nonce != doc.life_nonce || doc.unknown ||
+      shared_.now() < listed_at_ + kListIsKnown) {
+    return;
+  }
+  const auto heartbeat = heartbeats_.find(worker);
+  if (heartbeat == heartbeats_.end() || heartbeat->second.kind != HeartbeatKind::kLive ||
+      heartbeat->second.nonce != doc.life_nonce || heartbeat->second.capacity <= 0 ||
+      std::binary_search(control_->drained.begin(), control_->drained.end(), worker)) {
+    return;
+  }
+  for (const OwnedPartition& owned : before.owned) {
+    const auto is_it = [&owned](const auto& one) { return one.id == owned.id; };
+    const bool given_back =
+        std::any_of(heartbeat->second.refused.begin(), heartbeat->second.refused.end(),
+                    [&](const wire::Refusal& one) { return one.partition == owned.id; });
+    const bool pinned =
+        std::any_of(control_->pins.begin(), control_->pins.end(),
+                    [&](const wire::Pin& pin) { return pin.partition == owned.id; });
+    if (given_back || pinned || !listed_.contains(owned.id) ||
+        std::any_of(doc.owned.begin(), doc.owned.end(), is_it)) {
+      continue;
+    }
+    Broken("while paused, what has an owner stays",
+           fmt::format("{} is taken from {}", owned.id, worker));
+  }
+}
+
+void KvJudge::Controlled(const std::string& value, std::uint64_t revision) {
+  control_.reset();
+  control_revision_ = revision;
+  if (auto control = wire::DecodeControl(value); control.ok()) control_ = *std::move(control);
+}
+
+void KvJudge::Listed(std::set<std::string, std::less<>> partitions) {
+  listed_ = std::move(partitions);
+  listed_at_ = shared_.now();
 }
 
 void KvJudge::Planned(int process, const core::RebalanceNote& note) {
@@ -209,12 +275,29 @@ void KvJudge::Planned(int process, const core::RebalanceNote& note) {
   entry->second = note.version;
 }
 
+// A life ends when its lease has run out, or when its key bears something else: not for an answer
+// that was lost, nor for one that tells of a heartbeat of its own.
+void KvJudge::Lost(int process) {
+  if (broken_[static_cast<std::size_t>(Bucket::kHeartbeat)] || !claims_.has_lease(process)) return;
+  const auto last = heartbeats_.find(claims_.worker(process));
+  if (last == heartbeats_.end() || last->second.kind != HeartbeatKind::kLive) return;
+  if (!rules_.Lives(process, last->second.nonce)) return;
+  Broken("a life goes on while its lease and its heartbeat stand",
+         fmt::format("{} gives up its life, which its key still bears", last->first));
+}
+
 void KvJudge::Tampered(Bucket bucket, const std::string& key) {
   // No promise rests on what people and status commands read and write.
-  if (bucket == Bucket::kElection && key != wire::kLeaderKey) return;
+  if (bucket == Bucket::kElection && key != wire::kLeaderKey) {
+    control_.reset();
+    return;
+  }
   Forget(bucket);
   if (bucket == Bucket::kElection) leader_.reset();
   if (bucket == Bucket::kHeartbeat) {
+    if (const auto last = heartbeats_.find(key); last != heartbeats_.end()) {
+      removed_[key] = {last->second.nonce, shared_.now()};
+    }
     heartbeats_.erase(key);
     rules_.HeartbeatForgotten(key);
   }
@@ -227,20 +310,26 @@ void KvJudge::Tampered(Bucket bucket, const std::string& key) {
 void KvJudge::Wiped(Bucket bucket) {
   Forget(bucket);
   wiped_[static_cast<std::size_t>(bucket)] = true;
-  if (bucket == Bucket::kElection) leader_.reset();
+  if (bucket == Bucket::kElection) {
+    leader_.reset();
+    control_.reset();
+  }
   if (bucket == Bucket::kHeartbeat) {
+    for (const auto& [key, last] : heartbeats_) removed_[key] = {last.nonce, shared_.now()};
     heartbeats_.clear();
     rules_.HeartbeatsForgotten();
   }
   if (bucket == Bucket::kAssignment) {
     docs_.clear();
     doc_bucket_made_at_ = shared_.now();
+    rules_.DocsWiped();
   }
 }
 
 // Which promises survive: an id's holder is known from its claim and its heartbeat, an epoch from
 // `leader` and the documents.
 void KvJudge::Forget(Bucket bucket) {
+  rules_.Tampered();
   broken_[static_cast<std::size_t>(bucket)] = true;
   if (bucket == Bucket::kStableId || bucket == Bucket::kHeartbeat) claims_.IdsForgotten();
   if (broken_[static_cast<std::size_t>(Bucket::kElection)] &&
@@ -251,6 +340,7 @@ void KvJudge::Forget(Bucket bucket) {
 }
 
 void KvJudge::Expired(const std::string& worker) {
+  rules_.Tampered();
   heartbeats_.erase(worker);
   rules_.HeartbeatForgotten(worker);
 }

@@ -12,6 +12,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -38,9 +39,14 @@ class KvJudge {
   // A live heartbeat was refused: its life was evicted meanwhile.
   bool MetTombstone(const SentPut& sent) const;
   void Planned(int process, const core::RebalanceNote& note);
+  // The process gives all up: its life is over.
+  void Lost(int process);
 
   // By hand.
   void Tampered(wire::Bucket bucket, const std::string& key);
+  // Somebody has written the control record.
+  void Controlled(const std::string& value, std::uint64_t revision);
+  void Listed(std::set<std::string, std::less<>> partitions);
   void Wiped(wire::Bucket bucket);
   // A heartbeat that grew so old that the bucket's TTL removed it.
   void Expired(const std::string& worker);
@@ -61,6 +67,7 @@ class KvJudge {
   void CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbeat);
   void CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision);
   void CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat);
+  void CheckPause(const wire::Doc& doc, const wire::Doc& before, const std::string& worker);
   void Forget(wire::Bucket bucket);
   void Broken(std::string invariant, std::string what) {
     shared_.verdict.Broken(shared_.now(), std::move(invariant), std::move(what));
@@ -82,6 +89,17 @@ class KvJudge {
   std::array<bool, wire::kBucketCount> broken_{};
   std::array<bool, wire::kBucketCount> wiped_{};
   core::Nanos doc_bucket_made_at_ = 0;
+  // Lives whose heartbeat somebody removed, by worker id.
+  struct Removed {
+    std::uint64_t nonce = 0;
+    Nanos at = 0;
+  };
+  std::map<std::string, Removed> removed_;
+  std::optional<wire::Report> report_;
+  std::optional<wire::Control> control_;
+  std::uint64_t control_revision_ = 0;
+  std::set<std::string, std::less<>> listed_;
+  Nanos listed_at_ = 0;
   std::uint64_t documents_ = 0;
   std::uint64_t leader_changes_ = 0;
 };

@@ -266,6 +266,9 @@ std::uint64_t Network::Append(Bucket bucket, const std::string& key, std::string
 
 std::uint64_t Network::Write(Bucket bucket, const std::string& key, std::string value) {
   judge_.Tampered(bucket, key);
+  if (bucket == Bucket::kElection && key == wire::kControlKey) {
+    judge_.Controlled(value, StreamOf(bucket).last_sequence() + 1);
+  }
   return Append(bucket, key, std::move(value), false);
 }
 

@@ -58,6 +58,7 @@ class EffectRunner {
   void operator()(const core::LifeBegan& life) {
     Fact(1, [&] { return fmt::format("is {}, incarnation {}", life.worker, life.incarnation); });
     w_.claims().LifeBegan(n_, life);
+    w_.rules().LifeBegan(n_);
   }
   void operator()(const core::LeaseUntil& lease) {
     s_.history.Traffic(s_.now(), p_.name_, 2, [&] {
@@ -84,12 +85,14 @@ class EffectRunner {
     w_.claims().Unclaim(n_, unclaim);
   }
   void operator()(const core::RunRelease& hook) {
+    CheckDeadline(hook);
     w_.claims().RunRelease(n_, hook);
     p_.hooks_.Queue(hook);
   }
   void operator()(const core::RunLost& hook) {
     Fact(5, [&] { return fmt::format("lost {}: {}", Names(hook.partitions), hook.reason); });
     w_.claims().RunLost(n_, hook);
+    w_.kv().Lost(n_);
     p_.hooks_.Queue(hook);
   }
   void operator()(const core::RunAcquire& hook) {
@@ -119,7 +122,10 @@ class EffectRunner {
   void operator()(const core::Report& report) {
     if (report.severity == core::Severity::kError) s_.tally.Add(Count::kErrorReport);
     if (absl::IsResourceExhausted(report.status)) s_.tally.Add(Count::kIdsExhausted);
-    if (report.severity == core::Severity::kFatal) s_.tally.Add(Count::kFatalReport);
+    if (report.severity == core::Severity::kFatal) {
+      s_.tally.Add(Count::kFatalReport);
+      p_.gives_up_ = true;
+    }
     Fact(9, [&] {
       constexpr const char* kNames[] = {"says", "warns", "reports an error", "refuses to go on"};
       return fmt::format("{}: {}", kNames[static_cast<int>(report.severity)],
@@ -128,7 +134,10 @@ class EffectRunner {
   }
   void operator()(const core::RebalanceNote& note) {
     const bool planned = note.phase == core::RebalanceNote::Phase::kPlanned;
-    if (planned) w_.kv().Planned(n_, note);
+    if (planned) {
+      w_.kv().Planned(n_, note);
+      w_.rules().Planned(n_, note, p_.step_time_);
+    }
     Fact(10 + note.version * 64, [&] {
       if (!planned) return fmt::format("rebalance ({}, {}) settled", note.epoch, note.version);
       return fmt::format("plans ({}, {}): {} of {} partitions move, {} workers; {}", note.epoch,
@@ -161,6 +170,16 @@ class EffectRunner {
                                     p_.last_request_, timeout));
     }
     p_.last_request_ = request;
+  }
+
+  // The hook is to have returned before the leader loses patience.
+  void CheckDeadline(const core::RunRelease& hook) {
+    const Nanos bound = p_.leaving_ || p_.gives_up_ ? p_.settings_.stop_timeout
+                                                    : p_.settings_.release_timeout / 5 * 4;
+    const Nanos span = hook.deadline - p_.clock_.At(p_.step_time_);
+    if (span > 0 && span <= bound) return;
+    s_.verdict.Broken(s_.now(), "a release hook is given less than release_timeout",
+                      fmt::format("{}: {} ns of {} ns", p_.name_, span, bound));
   }
 
   // An answer takes no longer than its timeout (a read back adds one), and none comes after the
@@ -265,6 +284,10 @@ void Process::Step(const core::Event& event) {
   }
   effects_.clear();
   next_effect_ = 0;
+  world_.claims().Stepping(number_, resumed_at_);
+  if (const auto* answer = std::get_if<core::KvAnswer>(&event)) {
+    world_.rules().Answered(number_, answer->request);
+  }
   worker_->On(event, clock_now(), &effects_);
   CarryOut();
   if (life_ == Life::kRunning) world_.claims().Stepped(number_);
@@ -345,6 +368,7 @@ void Process::Pause() {
 void Process::Resume() {
   if (life_ != Life::kPaused) return;
   life_ = Life::kRunning;
+  resumed_at_ = shared_.now();
   world_.Note(name_, 22, [] { return std::string("* is resumed"); });
   CarryOut();
   std::vector<std::function<void()>> frozen = std::move(frozen_);
@@ -375,7 +399,7 @@ void Process::HookReturned(const core::RunLost& hook) {
 
 void Process::HookReturned(const OwnedPartition& acquired, const absl::Status& status) {
   Step(core::AcquireDone{acquired.id, acquired.token, status});
-  if (!status.ok()) world_.claims().AcquireFailed(number_, acquired.id);
+  if (!status.ok()) world_.claims().AcquireFailed(number_, acquired);
 }
 
 }  // namespace parti::simulation

@@ -105,10 +105,12 @@ class Process final : public core::Environment {
   std::optional<BreakOff> break_off_;
   Nanos tick_at_ = core::kNever;
   Nanos step_time_ = -1;
+  Nanos resumed_at_ = 0;
   int steps_at_once_ = 0;
   Nanos plans_since_ = 0;
   int plans_ = 0;
   bool leaving_ = false;
+  bool gives_up_ = false;  // it doesn't fit the group
   bool leads_ = false;
   std::uint64_t epoch_ = 0;
   std::uint64_t last_request_ = 0;

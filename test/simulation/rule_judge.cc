@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 
 namespace parti::simulation {
 
@@ -31,7 +32,27 @@ void RuleJudge::Sending(const SentPut& sent) {
     lives_[sent.heartbeat->nonce] = sent.process;
     newest_life_[sent.process] = sent.heartbeat->nonce;
   }
+  if (sent.heartbeat && sent.heartbeat->kind != HeartbeatKind::kEvicted) {
+    numbers_[sent.heartbeat->nonce] = sent.heartbeat->number;
+    Beating& beating = beating_[Index(sent.process)];
+    if (beating.nonce == sent.heartbeat->nonce && beating.request != 0) {
+      Broken("one heartbeat is outstanding at a time",
+             fmt::format("process {} sends number {} before the answer to the one before",
+                         sent.process, sent.heartbeat->number));
+    }
+    beating.nonce = sent.heartbeat->nonce;
+    beating.request = sent.put.request;
+  }
+  if (sent.leader || sent.doc) CheckSender(sent);
   if (!sent.doc) return;
+  auto& docs = beating_[Index(sent.process)].docs;
+  const auto to = std::pair(sent.doc->nonce, sent.put.key);
+  if (std::any_of(docs.begin(), docs.end(), [&](const auto& doc) { return doc.first == to; })) {
+    Broken("one document for a worker is under way at a time",
+           fmt::format("process {} sends another to {} before the answer", sent.process,
+                       sent.put.key));
+  }
+  docs.emplace_back(to, sent.put.request);
   const auto term = terms_.find({sent.process, {sent.doc->epoch, sent.doc->nonce}});
   if (term == terms_.end()) {
     Broken("a leader writes its fence before any document [1]",
@@ -45,7 +66,53 @@ void RuleJudge::Sending(const SentPut& sent) {
   }
 }
 
-void RuleJudge::LeaderAccepted(const SentPut& sent) {
+// Only who has a life leads; what it says of its heartbeats others count leases by; and a document
+// has to pass the server.
+void RuleJudge::CheckSender(const SentPut& sent) {
+  const bool released = sent.leader && sent.leader->released;
+  if (shared_.exclusive() && !released &&
+      settings_[Index(sent.process)].mode == wire::Mode::kExclusive &&
+      sent.decided >= claims_.lease_until(sent.process)) {
+    Broken("who has no lease doesn't lead",
+           fmt::format("process {} writes {} {:.6f} s after its lease", sent.process, sent.put.key,
+                       Seconds(sent.decided - claims_.lease_until(sent.process))));
+  }
+  if (sent.leader && sent.leader->holder_nonce != 0) {
+    const auto newest = numbers_.find(sent.leader->holder_nonce);
+    if (newest == numbers_.end() || sent.leader->holder_beat > newest->second) {
+      Broken("the leader record names a heartbeat that was sent",
+             fmt::format("number {}, sent are {}", sent.leader->holder_beat,
+                         newest == numbers_.end() ? 0 : newest->second));
+    }
+  }
+  if (!sent.doc) return;
+  const std::size_t limit = settings_[Index(sent.process)].max_doc_bytes;
+  if (sent.put.value.size() > limit) {
+    Broken("a document is no larger than the server takes",
+           fmt::format("that of {} takes {} bytes, {} are allowed", sent.put.key,
+                       sent.put.value.size(), limit));
+  }
+}
+
+void RuleJudge::LeaderAccepted(const SentPut& sent, const wire::Leader* before) {
+  if (before != nullptr) CheckChallenge(sent, *before);
+  leader_at_ = shared_.now();
+  const auto [hold, is_new] = holds_.try_emplace({sent.leader->epoch, sent.leader->nonce},
+                                                 Hold{shared_.now(), 0, 0, false});
+  const bool names = sent.leader->heartbeat_stream != 0 || sent.leader->assignment_stream != 0;
+  if (is_new) {
+    hold->second.past_known = names;
+    hold->second.assignment = sent.leader->assignment_stream;
+    hold->second.lease = settings_[Index(sent.process)].lease;
+    for (const auto& [worker, beat] : beats_) {
+      if (beat.live) hold->second.lease = std::max(hold->second.lease, beat.lease);
+    }
+  } else if (names && !hold->second.past_known) {
+    CheckHeld(sent, hold->second, "vouches for the streams");
+  }
+  if (sent.leader->heartbeat_stream == 0 && sent.leader->assignment_stream == 0) {
+    past_unknown_.insert(sent.leader->epoch);
+  }
   const Nanos until = sent.decided + settings_[Index(sent.process)].election_ttl;
   Nanos& limit = terms_[{sent.process, {sent.leader->epoch, sent.leader->nonce}}];
   limit = std::max(limit, until);
@@ -70,10 +137,46 @@ void RuleJudge::CheckUpgrade(const wire::Leader& leader) {
   }
 }
 
+// Who lives unknown to a leader that knows nothing of the past has lost its lease by then.
+void RuleJudge::CheckHeld(const SentPut& sent, const Hold& hold, std::string_view what) {
+  if (!shared_.exclusive() || settings_[Index(sent.process)].assume_new_group) return;
+  if (sent.decided_at >= hold.at + hold.lease / 10 * 9) return;
+  Broken("a leader that knows nothing of the past waits for the longest lease",
+         fmt::format("process {} {} {:.6f} s after its fence, the lease is {:.6f} s", sent.process,
+                     what, Seconds(sent.decided_at - hold.at), Seconds(hold.lease)));
+}
+
+void RuleJudge::CheckHold(const SentPut& sent, std::uint64_t assignment) {
+  const auto hold = holds_.find({sent.doc->epoch, sent.doc->nonce});
+  if (hold == holds_.end()) return;
+  // (What was sent before its stream was made lands there by chance.)
+  if (hold->second.at < docs_wiped_at_) return;
+  const std::uint64_t known = hold->second.assignment;
+  if (hold->second.past_known && (known == 0 || known == assignment)) return;
+  CheckHeld(sent, hold->second, "writes a document");
+}
+
+// Whoever takes the record from another has watched it stand still for its election_ttl. (No
+// clock is more than a tenth away from true time.)
+void RuleJudge::CheckChallenge(const SentPut& sent, const wire::Leader& before) {
+  if (before.released || before.nonce == sent.leader->nonce ||
+      terms_.contains({sent.process, {before.epoch, before.nonce}})) {
+    return;
+  }
+  const Nanos stood = shared_.now() - leader_at_;
+  const Nanos ttl = settings_[Index(sent.process)].election_ttl;
+  if (stood >= ttl / 10 * 9) return;
+  Broken("a leader record is taken over only after it stood still for election_ttl",
+         fmt::format("process {} takes it over after {:.6f} s, its election_ttl is {:.6f} s",
+                     sent.process, Seconds(stood), Seconds(ttl)));
+}
+
 // ---- documents
 
-void RuleJudge::DocAccepted(const SentPut& sent, bool current) {
+void RuleJudge::DocAccepted(const SentPut& sent, const wire::Doc* before, bool current) {
   const wire::Doc& doc = *sent.doc;
+  NoteReleasing(doc, before, sent.put.key);
+  CheckLease(sent, before);
   auto& granted = granted_[doc.life_nonce];
   for (const OwnedPartition& owned : doc.owned) granted.emplace(owned.id, owned.token);
   // Nobody will apply what a deposed leader writes.
@@ -94,6 +197,12 @@ void RuleJudge::CheckGrants(const wire::Doc& doc, const std::string& worker) {
       Broken("a partition is granted only while nobody else holds it [3]",
              fmt::format("{} is granted to {} while {} still holds it", owned.id, worker,
                          claims_.worker(owner)));
+    }
+    for (int other = 0; other < static_cast<int>(settings_.size()); ++other) {
+      if (other == process || !claims_.Drains(other, owned.id)) continue;
+      Broken("a partition is granted only while nobody else holds it [3]",
+             fmt::format("{} is granted to {} while {} has not drained it", owned.id, worker,
+                         claims_.worker(other)));
     }
   }
 }
@@ -132,6 +241,46 @@ void RuleJudge::CheckComplete(const wire::Doc& doc, const std::string& worker) {
   }
 }
 
+// A document bears the lease of its life; and it gives back what an evicted life had only after
+// that.
+void RuleJudge::CheckLease(const SentPut& sent, const wire::Doc* before) {
+  const wire::Doc& doc = *sent.doc;
+  const auto beat = beats_.find(sent.put.key);
+  if (beat != beats_.end() && beat->second.nonce == doc.life_nonce &&
+      doc.life_lease_ms * core::kMillisecond < beat->second.lease) {
+    Broken("a document bears the lease of its life",
+           fmt::format("{}: {} ms instead of {:.6f} s", sent.put.key, doc.life_lease_ms,
+                       Seconds(beat->second.lease)));
+  }
+  const auto dying = dying_.find(sent.put.key);
+  if (dying == dying_.end() || before == nullptr || !shared_.exclusive() || tampered_) return;
+  if (before->life_nonce != dying->second.nonce || before->life_nonce != doc.life_nonce) return;
+  if (before->owned.empty() || !doc.owned.empty() || !doc.releasing.empty()) return;
+  if (sent.decided_at >= dying->second.until) return;
+  Broken("the lease of an evicted life is waited out",
+         fmt::format("what {} had is free {:.6f} s too early", sent.put.key,
+                     Seconds(dying->second.until - sent.decided_at)));
+}
+
+// A leader that wrote a document which has forgotten all that the one before took away knew that it
+// was acknowledged: what it takes away now is to be released from now on.
+void RuleJudge::NoteReleasing(const wire::Doc& doc, const wire::Doc* before,
+                              const std::string& worker) {
+  const auto tells = [&doc](const std::string& id) {
+    return std::find(doc.releasing.begin(), doc.releasing.end(), id) != doc.releasing.end() ||
+           std::any_of(doc.owned.begin(), doc.owned.end(),
+                       [&](const OwnedPartition& owned) { return owned.id == id; });
+  };
+  if (doc.releasing.empty()) {
+    releasing_since_.erase(worker);
+  } else if (before == nullptr || before->life_nonce != doc.life_nonce ||
+             std::none_of(before->releasing.begin(), before->releasing.end(), tells)) {
+    releasing_since_[worker] = shared_.now();
+  } else {
+    releasing_since_.try_emplace(worker, shared_.now());
+  }
+}
+
 // ---- workers
 
 void RuleJudge::LeaderServed(int process, const wire::Leader& leader) {
@@ -166,7 +315,11 @@ void RuleJudge::Claim(int process, const core::Claim& effect) {
 
 void RuleJudge::HeartbeatAccepted(const SentPut& sent, const wire::Heartbeat* before) {
   const wire::Heartbeat& heartbeat = *sent.heartbeat;
-  if (heartbeat.kind == HeartbeatKind::kEvicted) return CheckTombstone(sent, before);
+  if (before != nullptr && before->nonce != heartbeat.nonce) died_at_ = shared_.now();
+  if (heartbeat.kind == HeartbeatKind::kEvicted) {
+    died_at_ = shared_.now();
+    return CheckTombstone(sent, before);
+  }
   Beat& beat = beats_[sent.put.key];
   if (beat.nonce != heartbeat.nonce) beat = {heartbeat.nonce, 0, shared_.now(), 0, 0, false};
   beat.sent_at = sent.decided_at;
@@ -197,19 +350,89 @@ void RuleJudge::CheckTombstone(const SentPut& sent, const wire::Heartbeat* befor
   silences_.erase({sent.process, sent.put.key});
   const auto beat = beats_.find(sent.put.key);
   if (beat == beats_.end()) return;
-  silences_[{sent.process, sent.put.key}] = {shared_.now() - beat->second.sent_at,
-                                             beat->second.lease};
+  // (A document that changes it may have been under way.)
+  const auto releasing = releasing_since_.find(sent.put.key);
+  const bool asked = releasing != releasing_since_.end() && releasing->second <= sent.decided_at;
+  silences_[{sent.process, sent.put.key}] = {
+      shared_.now() - beat->second.sent_at, beat->second.lease,
+      asked ? sent.decided_at - releasing->second : core::kNever, tombstone.evicting_epoch,
+      before != nullptr && before->highest_epoch >= tombstone.evicting_epoch};
   beat->second.live = false;
+  dying_[sent.put.key] = {tombstone.nonce, beat->second.sent_at + beat->second.lease / 10 * 9};
 }
 
 void RuleJudge::Evicted(int process, const core::EvictionNote& note) {
   // The answer may come late, to a leader that was paused, after others' tombstones.
   const auto silence = silences_.find({process, note.worker});
-  if (silence == silences_.end() || note.reason != core::EvictionReason::kSilent) return;
+  if (silence == silences_.end()) return;
+  const Nanos patience = settings_[Index(process)].release_timeout / 10 * 9;
+  if (note.reason == core::EvictionReason::kRelease && !docs_forged_ &&
+      silence->second.releasing < patience) {
+    Broken("nobody is evicted for a release before release_timeout",
+           fmt::format("{}: it was asked {:.6f} s ago", note.worker,
+                       Seconds(silence->second.releasing)));
+  }
+  const bool for_what_it_shows = note.reason == core::EvictionReason::kUnexplained ||
+                                 note.reason == core::EvictionReason::kUnreadable ||
+                                 note.reason == core::EvictionReason::kDeleted;
+  if (for_what_it_shows && !tampered_ &&
+      (silence->second.saw_fence || !past_unknown_.contains(silence->second.epoch))) {
+    Broken("nobody is evicted for records that nobody touched",
+           fmt::format("{}: {}", note.worker, core::EvictionReasonName(note.reason)));
+  }
+  if (note.reason != core::EvictionReason::kSilent) return;
   if (silence->second.span >= silence->second.lease) return;
   Broken("nobody is evicted for silence before its lease was over",
          fmt::format("{}: {:.6f} s after its last heartbeat, its lease is {:.6f} s", note.worker,
                      Seconds(silence->second.span), Seconds(silence->second.lease)));
+}
+
+// (A worker that dies again and again counts as one that left.)
+void RuleJudge::CheckWindow(const core::RebalanceNote& note, const core::Settings& settings) {
+  using core::RebalanceCause;
+  Nanos window = 0;
+  switch (note.reason) {
+    case RebalanceCause::kColdStart:
+    case RebalanceCause::kOutage:
+      window = settings.cold_start_window;
+      break;
+    case RebalanceCause::kJoin:
+    case RebalanceCause::kLeave:
+    case RebalanceCause::kAltered:
+      window = settings.planned_scale_window;
+      break;
+    case RebalanceCause::kDeath:
+      window = std::min(settings.emergency_grace_period, settings.planned_scale_window);
+      break;
+    default:
+      return;
+  }
+  if (note.detection >= window) return;
+  Broken("a change of members is given its window",
+         fmt::format("version {} ({}) comes after {:.6f} s, its window is {:.6f} s", note.version,
+                     note.cause, Seconds(note.detection), Seconds(window)));
+}
+
+// Rebalances that can wait are rebalance_cooldown apart; deaths, plans that failed and what a term
+// begins with can't wait, and what comes with them needn't.
+void RuleJudge::Planned(int process, const core::RebalanceNote& note, Nanos decided) {
+  using core::RebalanceCause;
+  Plans& plans = plans_[{process, note.epoch}];
+  const Nanos since = decided - std::exchange(plans.at, decided);
+  const bool can_wait =
+      note.reason == RebalanceCause::kJoin || note.reason == RebalanceCause::kLeave ||
+      note.reason == RebalanceCause::kAltered || note.reason == RebalanceCause::kPartitions ||
+      note.reason == RebalanceCause::kRequested || note.reason == RebalanceCause::kRefused ||
+      note.reason == RebalanceCause::kControl;
+  const core::Settings& settings = settings_[Index(process)];
+  const bool urgent = died_at_ > decided - since - 2 * settings.lease - 5 * core::kSecond ||
+                      shared_.scenario.strategy_faults.fail > 0 || shared_.scenario.tight_docs;
+  CheckWindow(note, settings);
+  if (++plans.count <= 2 || !can_wait || urgent) return;
+  if (since >= settings.rebalance_cooldown / 10 * 9) return;
+  Broken("planned rebalances are rebalance_cooldown apart",
+         fmt::format("version {} ({}) comes {:.6f} s after the one before", note.version,
+                     note.cause, Seconds(since)));
 }
 
 }  // namespace parti::simulation

@@ -19,6 +19,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,7 @@ struct SentPut {
   std::optional<wire::Leader> leader;
   std::optional<wire::Heartbeat> heartbeat;
   std::optional<wire::Doc> doc;
+  std::optional<wire::Report> report;
 };
 
 class RuleJudge {
@@ -49,13 +51,20 @@ class RuleJudge {
   RuleJudge(Shared* shared, ClaimJudge* claims) : shared_(*shared), claims_(*claims) {}
 
   // Processes are numbered from 0 in the order of their start.
-  void Started(const core::Settings& settings) { settings_.push_back(settings); }
+  void Started(const core::Settings& settings) {
+    settings_.push_back(settings);
+    beating_.emplace_back();
+  }
 
   // What core sends, and what the KV accepted of it.
   void Sending(const SentPut& sent);
-  void LeaderAccepted(const SentPut& sent);
-  // `current`: its term is the one that stands in `leader`.
-  void DocAccepted(const SentPut& sent, bool current);
+  // `before`: the record that it replaces, if there is one that nobody tampered with.
+  void LeaderAccepted(const SentPut& sent, const wire::Leader* before);
+  // A document is written in the stream `assignment`.
+  void CheckHold(const SentPut& sent, std::uint64_t assignment);
+  // `before`: the document that it replaces, if nobody tampered with it. `current`: its term is the
+  // one that stands in `leader`.
+  void DocAccepted(const SentPut& sent, const wire::Doc* before, bool current);
   // `before`: the heartbeat that it replaces, if it was readable and nobody tampered with it.
   void HeartbeatAccepted(const SentPut& sent, const wire::Heartbeat* before);
   // The process gets this as the answer to a read of `leader`.
@@ -64,12 +73,27 @@ class RuleJudge {
   // The process acknowledges a document that was accepted then.
   void Acknowledging(int process, const wire::Doc& doc, Nanos accepted_at);
   void Claim(int process, const core::Claim& effect);
+  // Core is told the answer to this request.
+  void Answered(int process, core::RequestId request) {
+    Beating& beating = beating_[static_cast<std::size_t>(process)];
+    if (beating.request == request) beating.request = 0;
+    std::erase_if(beating.docs, [request](const auto& doc) { return doc.second == request; });
+  }
   void Evicted(int process, const core::EvictionNote& note);
+  // `decided`: when core did, in true time.
+  void Planned(int process, const core::RebalanceNote& note, Nanos decided);
+  void LifeBegan(int process) { begun_.insert(newest_life_.at(process)); }
+  // A process has lived it, or does.
+  bool HasBegun(std::uint64_t nonce) const { return begun_.contains(nonce); }
+  // The process lives that life.
+  bool Lives(int process, std::uint64_t nonce) const { return Liver(nonce) == process; }
 
   // By hand. What no record tells any more can't be judged.
+  void Tampered() { tampered_ = true; }
   void HeartbeatForgotten(const std::string& worker) { beats_.erase(worker); }
   void HeartbeatsForgotten() { beats_.clear(); }
   void DocsForged() { docs_forged_ = true; }
+  void DocsWiped() { docs_wiped_at_ = shared_.now(); }
   void EpochsForgotten() { epochs_forgotten_ = true; }
 
  private:
@@ -87,6 +111,15 @@ class RuleJudge {
     std::map<FencingToken, std::uint64_t> lives;  // which was granted it with this token
   };
 
+  // A term: since when it stands, the longest lease of those who lived then, and what its first
+  // record told of the streams.
+  struct Hold {
+    Nanos at = 0;
+    Nanos lease = 0;
+    std::uint64_t assignment = 0;
+    bool past_known = false;
+  };
+
   // The process that lives this life now; -1 if none does any more.
   int Liver(std::uint64_t life_nonce) const;
   void CheckGrants(const wire::Doc& doc, const std::string& worker);
@@ -94,14 +127,30 @@ class RuleJudge {
   void CheckComplete(const wire::Doc& doc, const std::string& worker);
   void CheckTombstone(const SentPut& sent, const wire::Heartbeat* before);
   void CheckUpgrade(const wire::Leader& leader);
+  void CheckChallenge(const SentPut& sent, const wire::Leader& before);
+  void CheckSender(const SentPut& sent);
+  void CheckLease(const SentPut& sent, const wire::Doc* before);
+  void CheckHeld(const SentPut& sent, const Hold& hold, std::string_view what);
+  void CheckWindow(const core::RebalanceNote& note, const core::Settings& settings);
+  void NoteReleasing(const wire::Doc& doc, const wire::Doc* before, const std::string& worker);
   void Broken(std::string invariant, std::string what) {
     shared_.verdict.Broken(shared_.now(), std::move(invariant), std::move(what));
   }
 
+  // The heartbeat whose answer it has not been told yet.
+  struct Beating {
+    std::uint64_t nonce = 0;
+    core::RequestId request = 0;
+    // Likewise its documents: in which term, to whom.
+    std::vector<std::pair<std::pair<std::uint64_t, std::string>, core::RequestId>> docs;
+  };
+
   Shared& shared_;
   ClaimJudge& claims_;
+  std::vector<Beating> beating_;                       // of each process
   std::vector<core::Settings> settings_;               // of each process
   std::map<std::uint64_t, int> lives_;                 // by nonce: whose they are
+  std::set<std::uint64_t> begun_;                      // by nonce
   std::map<int, std::uint64_t> newest_life_;           // of each process: its nonce
   std::map<std::pair<int, Term>, Nanos> terms_;        // until when, on the leader's clock
   std::map<std::pair<int, Term>, Nanos> fences_;       // when such a read was served last
@@ -113,10 +162,34 @@ class RuleJudge {
   struct Silence {
     Nanos span = 0;
     Nanos lease = 0;
+    Nanos releasing = 0;  // for how long it had been asked to release something
+    std::uint64_t epoch = 0;
+    bool saw_fence = false;
   };
   std::map<std::pair<int, std::string>, Silence> silences_;
+  std::map<std::uint64_t, std::uint64_t> numbers_;  // the newest heartbeat sent of each life
+  Nanos leader_at_ = 0;                             // when the standing leader record was accepted
+  // By worker: since when it has been asked to release something, without having been known to.
+  std::map<std::string, Nanos, std::less<>> releasing_since_;
+  std::map<Term, Hold> holds_;
+  // By worker: until when an evicted life may still act, and its nonce.
+  struct Dying {
+    std::uint64_t nonce = 0;
+    Nanos until = 0;
+  };
+  std::map<std::string, Dying, std::less<>> dying_;
+  struct Plans {
+    Nanos at = 0;  // the newest
+    int count = 0;
+  };
+  std::map<std::pair<int, std::uint64_t>, Plans> plans_;  // by process and epoch
+  Nanos died_at_ = -core::kNever / 2;  // when a life was ended by another, or followed by one
   int wire_version_ = 1;
+  // Epochs whose leaders found no record of the streams: whoever lives is suspect to them.
+  std::set<std::uint64_t> past_unknown_;
+  bool tampered_ = false;
   bool docs_forged_ = false;
+  Nanos docs_wiped_at_ = 0;
   bool epochs_forgotten_ = false;
 };
 

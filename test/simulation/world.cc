@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "strategies/strategies.h"
@@ -126,6 +127,9 @@ void World::SetPartitions(const std::vector<int>& numbers) {
   for (const int i : numbers) partitions->push_back({{"p", std::to_string(i)}, 1});
   std::sort(partitions->begin(), partitions->end(),
             [](const Partition& a, const Partition& b) { return a.Id() < b.Id(); });
+  std::set<std::string, std::less<>> listed;
+  for (const Partition& partition : *partitions) listed.insert(partition.Id());
+  kv_.Listed(std::move(listed));
   partitions_ = std::move(partitions);
   const bool at_once = shared_.scenario.strike_mean == 0;
   for (const std::unique_ptr<Process>& process : processes_) {
