@@ -126,7 +126,10 @@ class ControlRun {
         control = *std::move(found);
       } else if (read.code != wire::KvCode::kOk && read.code != wire::KvCode::kNotFound) {
         if (read.code == wire::KvCode::kUnknown && Clock::now() < end) continue;
-        return absl::UnavailableError("can't read the group's orders: " + read.error);
+        const bool refused = read.code == wire::KvCode::kRefused;
+        return absl::UnavailableError(
+            fmt::format("can't read the group's orders: {}{}", read.error,
+                        refused ? "; docs/operations.md lists what giving orders needs" : ""));
       }
       const absl::StatusOr<bool> changed =
           ApplyOrder(order_, JudgeGroup(reader_->snapshot(), judge_), &control);

@@ -231,6 +231,60 @@ TEST_F(PermissionsTest, NobodyMayRemoveABucketOrReadAnothersAnswers) {
   EXPECT_EQ(cluster_.Finish(), "");
 }
 
+// One after another what `parti status` and orders need is taken away, by reloads of the server.
+TEST(MissingPermissionTest, IsNamedByStatusAndByOrders) {
+  const auto config = [](const std::string& direction, const std::string& subject) {
+    return fmt::format(
+        "authorization {{ users: [ {{ user: root, password: root }}, {{ user: w, password: sesame, "
+        "permissions: {{ {}: {{ deny: [\"{}\"] }} }} }} ] }}",
+        direction, subject);
+  };
+  Cluster cluster({.server_config = config("publish", "nothing"), .prefix = "test"});
+  cluster.Start("a", {},
+                {.arguments = {"--user", "root"}, .environment = {{"NATS_PASSWORD", "root"}}});
+  ASSERT_EQ(cluster.AwaitSettled(), "");
+  const auto folder = MakeTempDir();
+  int runs = 0;
+  const auto run = [&](const std::string& command) {
+    const std::string file = folder->File(fmt::format("{}", ++runs));
+    const auto process = StartProcess({.argv = {PARTI_BINARY, command, "--user", "w", "--server",
+                                                cluster.server().url(), "--prefix", "test"},
+                                       .environment = {{"NATS_PASSWORD", "sesame"}},
+                                       .stdout_file = file,
+                                       .stderr_file = file});
+    const auto exit = process->Wait(kDeadline);
+    return Ran{exit ? exit->code : -1, ReadFile(file), ""};
+  };
+  EXPECT_EQ(run("resume").code, 0);
+  const struct {
+    std::string direction;
+    std::string denied;
+    std::string named;
+    bool status;  // needs it, too
+  } cases[] = {
+      {"publish", "$JS.API.STREAM.INFO.>", "\"$JS.API.STREAM.INFO.KV_test-", true},
+      {"publish", "$JS.API.CONSUMER.CREATE.>", "\"$JS.API.CONSUMER.CREATE.KV_test-", true},
+      {"subscribe", "_INBOX.>", "Subscription to \"_INBOX.", true},
+      {"publish", "$JS.API.STREAM.MSG.GET.>", "\"$JS.API.STREAM.MSG.GET.KV_test-election\"", false},
+      {"publish", "$KV.>", "\"$KV.test-election.control\"", false},
+  };
+  for (const auto& one : cases) {
+    SCOPED_TRACE(one.denied);
+    ReloadServer(cluster.server(), config(one.direction, one.denied));
+    const Ran order = run("pause");
+    EXPECT_EQ(order.code, 2) << order.out;
+    EXPECT_THAT(order.out, AllOf(HasSubstr("Permissions Violation"), HasSubstr(one.named),
+                                 HasSubstr("docs/operations.md"), Not(HasSubstr("sesame"))));
+    if (!one.status) continue;
+    const Ran status = run("status");
+    EXPECT_EQ(status.code, 2) << status.out;
+    EXPECT_THAT(status.out, AllOf(HasSubstr("can't tell"), HasSubstr(one.named),
+                                  HasSubstr("docs/operations.md"), Not(HasSubstr("sesame"))));
+  }
+  ReloadServer(cluster.server(), config("publish", "nothing"));
+  EXPECT_EQ(cluster.Finish(), "");
+}
+
 // The permission to create buckets may be taken away once they are there.
 TEST_F(PermissionsTest, AWorkerWithoutTheRightToCreateUsesWhatIsThere) {
   StartWorker("a");
