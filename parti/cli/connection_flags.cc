@@ -66,8 +66,9 @@ absl::Status SetToken(const ConnectionArguments& arguments, ConnectionOptions* o
   return absl::OkStatus();
 }
 
-// The library calls things by the names of ConnectionOptions, which nobody typed here.
-absl::Status InFlagNames(const absl::Status& status) {
+}  // namespace
+
+std::string InFlagNames(std::string text) {
   static constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kNames = {{
       {"credentials_file", "--creds"},
       {"nkey_seed_file", "--nkey"},
@@ -78,16 +79,13 @@ absl::Status InFlagNames(const absl::Status& status) {
       {"tls.required", "--tls"},
       {"inbox_prefix", "--inbox-prefix"},
   }};
-  std::string text(status.message());
   for (const auto& [field, flag] : kNames) {
     for (std::size_t at = 0; (at = text.find(field, at)) != std::string::npos; at += flag.size()) {
       text.replace(at, field.size(), flag);
     }
   }
-  return absl::Status(status.code(), text);
+  return text;
 }
-
-}  // namespace
 
 void AddConnectionFlags(CLI::App& command, ConnectionArguments* arguments) {
   const auto add = [&](const char* name, std::optional<std::string>* value, const char* type,
@@ -130,7 +128,9 @@ absl::StatusOr<ConnectionOptions> ResolveConnection(const ConnectionArguments& a
   options.inbox_prefix = arguments.inbox_prefix.value_or(options.inbox_prefix);
   if (absl::Status status = SetPassword(arguments, &options); !status.ok()) return status;
   if (absl::Status status = SetToken(arguments, &options); !status.ok()) return status;
-  if (absl::Status status = options.Validate(); !status.ok()) return InFlagNames(status);
+  if (absl::Status status = options.Validate(); !status.ok()) {
+    return absl::Status(status.code(), InFlagNames(std::string(status.message())));
+  }
   return options;
 }
 

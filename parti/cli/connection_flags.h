@@ -61,6 +61,10 @@ void AddConnectionFlags(CLI::App& command, ConnectionArguments* arguments);
 // says what can't be read or contradicts itself, and shows no secret.
 absl::StatusOr<ConnectionOptions> ResolveConnection(const ConnectionArguments& arguments);
 
+// The library calls things by the names of ConnectionOptions, which nobody typed here: with the
+// flags' names instead.
+std::string InFlagNames(std::string text);
+
 }  // namespace parti::cli
 
 #endif  // PARTI_CLI_CONNECTION_FLAGS_H_

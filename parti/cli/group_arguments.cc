@@ -41,7 +41,7 @@ absl::StatusOr<Group> ResolveGroup(const WorkerArguments& arguments) {
 }
 
 absl::Status Explain(const absl::Status& why, const Group& group) {
-  const std::string text(why.message());
+  const std::string text = InFlagNames(std::string(why.message()));
   switch (why.code()) {
     case absl::StatusCode::kNotFound:
       return absl::NotFoundError(
@@ -51,7 +51,7 @@ absl::Status Explain(const absl::Status& why, const Group& group) {
       return absl::PermissionDeniedError(
           fmt::format("{}; docs/operations.md lists what a reader needs", text));
     default:
-      return why;
+      return absl::Status(why.code(), text);
   }
 }
 

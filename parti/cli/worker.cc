@@ -8,10 +8,12 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "parti/cli/connection_flags.h"
 #include "parti/cli/event_log.h"
 #include "parti/cli/metrics_server.h"
 #include "parti/cli/stderr_logger.h"
@@ -37,12 +39,20 @@ std::vector<Partition> NumberedPartitions(int count) {
   return partitions;
 }
 
+class WorkerLogger : public StderrLogger {
+ public:
+  using StderrLogger::StderrLogger;
+  void Log(LogLevel level, std::string_view message) override {
+    StderrLogger::Log(level, InFlagNames(std::string(message)));
+  }
+};
+
 // One worker's run. Main waits, while other threads start and stop the Manager, so that a second
 // signal is always heard.
 class WorkerRun {
  public:
   explicit WorkerRun(const WorkerOptions& options)
-      : options_(options), logger_(std::make_shared<StderrLogger>(options.log_level)) {}
+      : options_(options), logger_(std::make_shared<WorkerLogger>(options.log_level)) {}
 
   int Run() {
     if (absl::Status status = Prepare(); !status.ok()) {

@@ -211,6 +211,8 @@ TEST(SourcesTest, ACooldownKeepsRequestsAndPutsThemTogether) {
   Manager& a = group.Start("a", options);
   ASSERT_EQ(group.AwaitOwned({{"a", 2}}), "");
   const auto planned_at = std::chrono::steady_clock::now();
+  // What is owned can be asked for a moment before the assignment that gave it can.
+  ASSERT_TRUE(WaitFor([&] { return a.current_assignment().version > 0; }));
   const std::uint64_t version = a.current_assignment().version;
   for (int partitions = 3; partitions <= 8; ++partitions) {
     const int listed = source->listed();
@@ -281,6 +283,8 @@ TEST(SourcesTest, MistakesInARefreshedListAreNamedAndTheStandingListStays) {
   options.hooks.on_error = errors.Hook();
   Manager& a = group.Start("a", options);
   ASSERT_EQ(group.AwaitOwned({{"a", 8}}), "");
+  // What is owned can be asked for a moment before the assignment that gave it can.
+  ASSERT_TRUE(WaitFor([&] { return a.current_assignment().version > 0; }));
   const std::uint64_t version = a.current_assignment().version;
   for (const Mistake& mistake : Mistakes()) {
     SCOPED_TRACE(mistake.what);

@@ -106,5 +106,31 @@ INSTANTIATE_TEST_SUITE_P(
                     Bad{"SignedByItself", {}, {"bad.pem", "itself"}}),
     NameOf);
 
+// The command says it in the words of its flags.
+TEST(TlsCommandTest, AWorkerAndStatusNameTheFlag) {
+  const auto folder = MakeTempDir();
+  const Certificates files(folder->path());
+  files.Make({.name = "old", .issuer = "ca", .from = kLongAgo, .to = kYesterday});
+  const auto server = StartServer({.extra_config = files.ServerConfig(true)});
+  for (const char* command : {"worker", "status"}) {
+    const std::string log = folder->File(command);
+    std::vector<std::string> argv = {PARTI_BINARY, command,
+                                     "--server",   server->url(),
+                                     "--tls-ca",   files.File("ca.pem"),
+                                     "--tls-cert", files.File("old.pem"),
+                                     "--tls-key",  files.File("old.key")};
+    if (argv[1] == "worker") argv.insert(argv.end(), {"--partitions", "3"});
+    const auto process = StartProcess({.argv = argv, .stdout_file = log, .stderr_file = log});
+    if (argv[1] == "status") {
+      const auto exit = process->Wait(kDeadline);
+      ASSERT_TRUE(exit.has_value());
+      EXPECT_EQ(exit->code, 2);
+    }
+    EXPECT_TRUE(WaitFor([&] { return ReadFile(log).find("has expired") != std::string::npos; }));
+    EXPECT_THAT(ReadFile(log), AllOf(HasSubstr("--tls-cert \"" + files.File("old.pem")),
+                                     Not(HasSubstr("tls.certificate_file"))));
+  }
+}
+
 }  // namespace
 }  // namespace parti::test
