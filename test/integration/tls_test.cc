@@ -89,9 +89,17 @@ TEST_P(ClientCertificateTest, IsRefusedForWhatIsWrongWithIt) {
     nats.tls.certificate_file = files.File("bad.pem");
     nats.tls.key_file = files.File("bad.key");
   }
-  const absl::Status refused = Ready(nats);
-  EXPECT_EQ(refused.code(), absl::StatusCode::kUnauthenticated) << refused;
+  kv::NatsKvOptions options;
+  options.nats = nats;
+  KvClient client(options);
+  ASSERT_TRUE(WaitFor([&] { return !client.Errors().empty(); }));
+  const absl::Status refused = client.Errors().front();
   const std::string text(refused.message());
+  // On a slow machine a server that has had enough of waiting does the same.
+  const bool certain = text.find("or was too busy") == std::string::npos;
+  EXPECT_EQ(refused.code(),
+            certain ? absl::StatusCode::kUnauthenticated : absl::StatusCode::kUnavailable)
+      << refused;
   for (const std::string& said : GetParam().said) EXPECT_THAT(text, HasSubstr(said));
   EXPECT_THAT(text, HasSubstr(fmt::format("127.0.0.1:{}", server->port())));
 }
