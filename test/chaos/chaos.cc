@@ -21,6 +21,7 @@ using std::chrono::milliseconds;
 
 constexpr milliseconds kTick(20);
 constexpr milliseconds kQuiet(200);
+constexpr milliseconds kCalm(2'000);  // each has told the others what it knows
 constexpr std::int64_t kProgressEvery = 1'000'000'000;
 constexpr std::int64_t kJudgeEvery = 10'000'000'000;
 // What was logged by then is in the logs, also of who was stopped in between.
@@ -156,7 +157,7 @@ void ChaosRun::Torment() {
     const std::uint64_t faults = die < 6 ? 1 : die < 9 ? 2 : 4;
     for (std::uint64_t i = 0; i < faults; ++i) {
       nemesis_->Strike();
-      if (nemesis_->wants_rest()) break;
+      if (nemesis_->wants_calm()) break;
       const std::int64_t until =
           cli::BootNanos() + static_cast<std::int64_t>(random() % 1000) * 1'000'000;
       while (cli::BootNanos() < until && !options_.interrupted()) Tick();
@@ -164,9 +165,11 @@ void ChaosRun::Torment() {
     while (!nemesis_->quiet() && !options_.interrupted()) Tick();
     if (!nemesis_->failure().empty()) return Violation(nemesis_->failure());
     const bool rest = random() % 10 < 7;
-    if (nemesis_->wants_rest()) {
+    if (nemesis_->wants_calm()) {
       // Until it is noticed, all look well.
-      Settle(kQuiet, "after all buckets were emptied", nemesis_->deeds().back().began);
+      if (Settle(kCalm, "before all buckets are emptied") && nemesis_->StrikeTheCalm()) {
+        Settle(kQuiet, "after all buckets were emptied", nemesis_->deeds().back().began);
+      }
     } else if (rest) {
       Settle(kQuiet, "between faults");
     } else {

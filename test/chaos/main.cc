@@ -25,7 +25,7 @@ constexpr const char* kDescription =
     "event logs, and tells what was violated.";
 
 constexpr const char* kFooter =
-    R"(What the nemesis does: SIGKILLs, SIGSTOPs and restarts workers and leaders; starts a second process under
+    R"(What the nemesis does: SIGKILLs, SIGSTOPs and restarts workers, leaders, all at once; starts a second process under
 an identity; cuts workers off, one, several, and in one direction; makes links slow and lossy; kills,
 stops and pauses NATS servers; deletes keys and buckets, one or all at once; with --cluster 3 also cuts
 servers off from each other and makes stream leaders step down. Cuts need the package iproute2, and root

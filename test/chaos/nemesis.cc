@@ -30,6 +30,7 @@ Nemesis::Nemesis(Crew* crew, Servers* servers, Network* network, NatsClient* cli
       random_(options.seed),
       server_busy_(servers->size(), false) {
   AddWorkerKinds();
+  AddCrowdKinds();
   AddNetworkKinds();
   AddServerKinds();
   AddDataKinds();
@@ -43,12 +44,18 @@ std::int64_t Nemesis::DrawMs(std::int64_t least, std::int64_t most) {
   return least + static_cast<std::int64_t>(Draw(static_cast<std::uint64_t>(most - least + 1)));
 }
 
-std::optional<Place> Nemesis::Victim() {
-  const std::optional<Place> leader = crew_.Leader();
+std::vector<Place> Nemesis::Idle() const {
   std::vector<Place> places;
   for (Place place = 0; place < crew_.size(); ++place) {
-    if (crew_.Runs(place) && !crew_.busy(place) && place != leader) places.push_back(place);
+    if (crew_.Runs(place) && !crew_.busy(place)) places.push_back(place);
   }
+  return places;
+}
+
+std::optional<Place> Nemesis::Victim() {
+  const std::optional<Place> leader = crew_.Leader();
+  std::vector<Place> places = Idle();
+  std::erase_if(places, [&](Place place) { return place == leader; });
   if (places.empty()) return std::nullopt;
   return places[Draw(places.size())];
 }
@@ -72,8 +79,10 @@ void Nemesis::Did(const std::string& kind, const std::string& what) {
   deeds_.push_back({.kind = kind, .what = what, .began = striking_since_});
 }
 
-void Nemesis::Until(std::int64_t ms, std::function<void()> undo) {
-  active_.push_back({.ends = cli::BootNanos() + ms * kMillisecond, .undo = std::move(undo)});
+void Nemesis::Until(std::int64_t ms, std::function<void()> undo, std::function<void()> meanwhile) {
+  active_.push_back({.ends = cli::BootNanos() + ms * kMillisecond,
+                     .undo = std::move(undo),
+                     .meanwhile = std::move(meanwhile)});
 }
 
 void Nemesis::Check(const absl::Status& status, const std::string& what) {
@@ -82,7 +91,7 @@ void Nemesis::Check(const absl::Status& status, const std::string& what) {
 
 void Nemesis::Strike() {
   striking_since_ = cli::BootNanos();
-  wants_rest_ = false;
+  when_calm_ = nullptr;
   int all = 0;
   for (const Kind& kind : kinds_) all += kind.weight;
   if (all == 0) return;
@@ -95,12 +104,18 @@ void Nemesis::Strike() {
   }
 }
 
+bool Nemesis::StrikeTheCalm() {
+  striking_since_ = cli::BootNanos();
+  return std::exchange(when_calm_, nullptr)();
+}
+
 void Nemesis::Tick() {
   if (network_ != nullptr) network_->Tick();
   RestartTheCrashed();
   const std::int64_t now = cli::BootNanos();
   for (std::size_t i = 0; i < active_.size();) {
     if (active_[i].ends > now) {
+      if (active_[i].meanwhile) active_[i].meanwhile();
       ++i;
       continue;
     }
@@ -205,6 +220,42 @@ void Nemesis::AddWorkerKinds() {
                     }});
 }
 
+void Nemesis::AddCrowdKinds() {
+  kinds_.push_back({"kill-all", 1, [this] {
+                      const std::vector<Place> places = Idle();
+                      if (places.size() < crew_.size()) return false;
+                      for (const Place place : places) {
+                        crew_.SetBusy(place, true);
+                        crew_.Kill(place);
+                      }
+                      Did("kill-all", fmt::format("{} workers", places.size()));
+                      Until(Draw(2) == 0 ? 0 : DrawMs(100, 2000), [this, places] {
+                        for (const Place place : places) {
+                          Check(crew_.Start(place), "a killed worker doesn't start again");
+                          crew_.SetBusy(place, false);
+                        }
+                      });
+                      return true;
+                    }});
+  // Stopped and let go on again and again, within moments: between any two of its steps.
+  kinds_.push_back({"stutter", 2, [this] {
+                      const auto place = Draw(2) == 0 ? VictimWhoLeads() : Victim();
+                      if (!place.has_value()) return false;
+                      crew_.SetBusy(*place, true);
+                      const std::int64_t ms = DrawMs(500, 4000);
+                      Did("stutter", fmt::format("{} for {} ms", crew_.name(*place), ms));
+                      const auto undo = [this, place = *place] {
+                        crew_.Resume(place);
+                        crew_.SetBusy(place, false);
+                      };
+                      const auto meanwhile = [this, place = *place] {
+                        Draw(3) == 0 ? crew_.Resume(place) : crew_.Pause(place);
+                      };
+                      Until(ms, undo, meanwhile);
+                      return true;
+                    }});
+}
+
 bool Nemesis::CutPlaces(const std::string& kind, std::vector<Place> places, Crew::Way way) {
   if (places.empty()) return false;
   const std::int64_t ms = DrawMs(100, 4000);
@@ -236,9 +287,8 @@ void Nemesis::AddNetworkKinds() {
                     }});
   kinds_.push_back({"cut-subset", 2, [this] {
                       std::vector<Place> places;
-                      for (Place place = 0; place < crew_.size(); ++place) {
-                        const bool may = crew_.Runs(place) && !crew_.busy(place);
-                        if (may && Draw(2) == 0) places.push_back(place);
+                      for (const Place place : Idle()) {
+                        if (Draw(2) == 0) places.push_back(place);
                       }
                       return CutPlaces("cut-subset", places, Crew::Way::kBoth);
                     }});
@@ -360,9 +410,11 @@ std::string Nemesis::DrawKey(std::string* bucket) {
 }
 
 // All four buckets, in any order, within milliseconds. What is left knows epochs and versions from
-// the memory of the workers alone; so nothing else may happen until one of them leads again.
+// the memory of the workers alone. So each must have come to know them before, and nothing else may
+// happen until one of them leads again. (Who doesn't know the last epoch may gain it once more,
+// under another nonce. It grants nothing for a lease, and goes on above the others' epoch when it
+// hears of it from their heartbeats.)
 bool Nemesis::Wipe(const std::string& kind, const std::function<absl::Status(std::string)>& wipe) {
-  if (!active_.empty()) return false;
   std::array<std::uint64_t, kBuckets.size()> order{0, 1, 2, 3};
   std::shuffle(order.begin(), order.end(), random_);
   std::string names;
@@ -373,7 +425,6 @@ bool Nemesis::Wipe(const std::string& kind, const std::function<absl::Status(std
   }
   if (names.empty()) return false;
   Did(kind, names);
-  wants_rest_ = true;
   return true;
 }
 
@@ -404,14 +455,20 @@ void Nemesis::AddDataKinds() {
                       return true;
                     }});
   kinds_.push_back({"wipe-buckets", 1, [this] {
-                      return Wipe("wipe-buckets", [this](const std::string& bucket) {
-                        return client_.DeleteBucket(bucket);
-                      });
+                      when_calm_ = [this] {
+                        return Wipe("wipe-buckets", [this](const std::string& bucket) {
+                          return client_.DeleteBucket(bucket);
+                        });
+                      };
+                      return true;
                     }});
   kinds_.push_back({"purge-buckets", 1, [this] {
-                      return Wipe("purge-buckets", [this](const std::string& bucket) {
-                        return client_.PurgeBucket(bucket);
-                      });
+                      when_calm_ = [this] {
+                        return Wipe("purge-buckets", [this](const std::string& bucket) {
+                          return client_.PurgeBucket(bucket);
+                        });
+                      };
+                      return true;
                     }});
 }
 

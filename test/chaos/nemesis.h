@@ -53,8 +53,10 @@ class Nemesis {
   // Undoes everything that lasts, at once.
   void EndAll();
   bool quiet() const { return active_.empty(); }
-  // After the last strike nothing else may be done until the group has settled.
-  bool wants_rest() const { return wants_rest_; }
+  // The last strike chose a fault for a group that has been calm for a while. When it is,
+  // StrikeTheCalm; false: not now.
+  bool wants_calm() const { return when_calm_ != nullptr; }
+  bool StrikeTheCalm();
 
   const std::vector<Deed>& deeds() const { return deeds_; }
   std::vector<std::string> kinds() const;
@@ -72,6 +74,7 @@ class Nemesis {
   struct Active {
     std::int64_t ends = 0;
     std::function<void()> undo;
+    std::function<void()> meanwhile;  // at each Tick; may be empty
   };
   struct Kind {
     std::string name;
@@ -80,17 +83,19 @@ class Nemesis {
   };
 
   void AddWorkerKinds();
+  void AddCrowdKinds();
   void AddNetworkKinds();
   void AddServerKinds();
   void AddDataKinds();
 
   std::uint64_t Draw(std::uint64_t below) { return random_() % below; }
   std::int64_t DrawMs(std::int64_t least, std::int64_t most);
-  std::optional<Place> Victim();          // runs, isn't busy, doesn't lead
+  std::vector<Place> Idle() const;        // run, and aren't busy
+  std::optional<Place> Victim();          // such a one who doesn't lead
   std::optional<Place> VictimWhoLeads();  // the same, leads
   std::optional<std::size_t> VictimServer();
   void Did(const std::string& kind, const std::string& what);
-  void Until(std::int64_t ms, std::function<void()> undo);
+  void Until(std::int64_t ms, std::function<void()> undo, std::function<void()> meanwhile = {});
   void Check(const absl::Status& status, const std::string& what);
   bool CutPlaces(const std::string& kind, std::vector<Place> places, Crew::Way way);
   bool StopServer(const std::string& kind, bool kill);
@@ -112,7 +117,7 @@ class Nemesis {
   std::vector<bool> server_busy_;
   std::int64_t striking_since_ = 0;
   std::string failure_;
-  bool wants_rest_ = false;
+  std::function<bool()> when_calm_;
   bool ids_forgotten_ = false;
   bool versions_forgotten_ = false;
 };
