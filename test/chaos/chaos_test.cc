@@ -212,6 +212,25 @@ TEST_F(ChaosTest, AWorkerThatWorksOnAfterItsClaimsHaveEndedIsSeen) {
                               HasSubstr("the logs are in")));
 }
 
+TEST_F(ChaosTest, AWorkerThatHeedsTokensButNotTheEndOfItsClaimsIsSeen) {
+  const auto run = Start({"--minutes", "0.3", "--seed", "5", "--break", "lease"});
+  const auto exit = run->Wait(kWholeRun);
+  ASSERT_TRUE(exit.has_value()) << Output();
+  EXPECT_EQ(exit->code, 1) << Output();
+  EXPECT_THAT(Output(), AllOf(HasSubstr("register: write"), HasSubstr("after its claim had ended"),
+                              Not(HasSubstr("got through after write"))));
+}
+
+// Who is stopped between reading and writing goes on when a newer owner has written.
+TEST_F(ChaosTest, AStaleWriteThatNoCompareAndSetKeptOutIsSeen) {
+  const auto run = Start(
+      {"--minutes", "0.3", "--seed", "5", "--break", "cas", "--only", "pause-worker,pause-leader"});
+  const auto exit = run->Wait(kWholeRun);
+  ASSERT_TRUE(exit.has_value()) << Output();
+  EXPECT_EQ(exit->code, 1) << Output();
+  EXPECT_THAT(Output(), HasSubstr("got through after write"));
+}
+
 class ChaosSignalTest : public ChaosTest, public ::testing::WithParamInterface<int> {};
 
 TEST_P(ChaosSignalTest, CtrlCOrAClosedTerminalStopsItAndLeavesNothingBehind) {

@@ -73,7 +73,7 @@ absl::StatusOr<std::size_t> Crew::Spawn(Place place, const std::string& name) {
   cli::SpawnOptions options{.url = urls.empty() ? servers_.urls() : urls,
                             .binary = at.script,
                             .arguments = {"--name", name}};
-  if (place == 0 && !options_.broken.empty()) {
+  if (!options_.broken.empty() && (place == 0 || options_.broken == "cas")) {
     options.arguments.insert(options.arguments.end(), {"--break", options_.broken});
   }
   return group_->Spawn(name, {"identity=" + at.name}, options);

@@ -209,9 +209,10 @@ int main(int argc, char** argv) {
   app.add_flag("-q,--quiet", arguments.quiet, "Only the report, and a line now and then");
   app.add_option(
          "--break", chaos.broken,
-         "One worker goes on working on what it has lost and heeds no token, to see that the "
-         "checker sees it: \"claims\"")
-      ->check(CLI::IsMember({"claims"}));
+         "To see that the checker sees it: with \"claims\" a worker goes on working on what it has "
+         "lost and heeds no token, with \"lease\" it heeds tokens, with \"cas\" all workers write "
+         "over what others have written since they read")
+      ->check(CLI::IsMember({"claims", "lease", "cas"}));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

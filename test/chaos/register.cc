@@ -16,6 +16,7 @@ constexpr int kNoMessageFound = 10037;
 constexpr std::int64_t kWriteTimeoutMs = 500;
 constexpr std::int64_t kReadTimeoutMs = 5000;
 constexpr std::chrono::milliseconds kThink(5);
+constexpr std::chrono::milliseconds kThinkUnguarded(50);
 
 class Message {
  public:
@@ -100,7 +101,7 @@ WriteResult FencedRegister::Append(RegisterEntry entry) {
     if (!stored.ok()) return result;
     result.stored = *std::move(stored);
     result.stored->sequence = revision;
-    if (fenced_ && result.stored->token > entry.token) {
+    if (rules_.compares_tokens && result.stored->token > entry.token) {
       result.outcome = WriteOutcome::kRefused;
       return result;
     }
@@ -111,12 +112,14 @@ WriteResult FencedRegister::Append(RegisterEntry entry) {
     return result;  // nothing was written
   }
   // Work takes its time. Whoever is stopped or cut off now comes too late with its write.
-  std::this_thread::sleep_for(kThink);
+  std::this_thread::sleep_for(rules_.compares_revisions ? kThink : kThinkUnguarded);
   entry.sent = BootNow();
   jsPubOptions publish;
   jsPubOptions_Init(&publish);
   publish.MaxWait = kWriteTimeoutMs;
-  if (revision > 0) {
+  if (!rules_.compares_revisions) {
+    // Whatever was written meanwhile is overwritten.
+  } else if (revision > 0) {
     publish.ExpectLastSubjectSeq = revision;
   } else {
     publish.ExpectNoMessage = true;

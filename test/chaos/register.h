@@ -54,11 +54,19 @@ struct WriteResult {
   std::optional<RegisterEntry> stored = {};  // what was read before
 };
 
+// What may be left out of an append, for runs that shall fail.
+struct RegisterRules {
+  bool compares_tokens = true;
+  // Without it the writer also takes its time, so that whoever is stopped is mostly stopped amid
+  // it.
+  bool compares_revisions = true;
+};
+
 class FencedRegister {
  public:
-  // `client` is borrowed. `fenced` false: the tokens aren't compared, for runs that shall fail.
-  FencedRegister(NatsClient* client, std::string bucket, bool fenced = true)
-      : client_(*client), bucket_(std::move(bucket)), fenced_(fenced) {}
+  // `client` is borrowed.
+  FencedRegister(NatsClient* client, std::string bucket, RegisterRules rules = {})
+      : client_(*client), bucket_(std::move(bucket)), rules_(rules) {}
 
   // Creates the stream if there is none.
   absl::Status Create(int replicas);
@@ -81,7 +89,7 @@ class FencedRegister {
 
   NatsClient& client_;
   const std::string bucket_;
-  const bool fenced_;
+  const RegisterRules rules_;
 };
 
 // CLOCK_BOOTTIME, ns: the clock of the event logs.

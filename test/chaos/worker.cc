@@ -2,12 +2,13 @@
 // partition that the Manager owns, over a connection of its own.
 //
 //   chaos_worker worker --server URL --prefix P --partitions N --preset fast --events FILE
-//                [--set NAME=VALUE…] [--name NAME] [--break claims]
+//                [--set NAME=VALUE…] [--name NAME] [--break WHAT]
 //
 // Takes what `parti worker` takes of these, so that a WorkerGroup can start it. What the register
-// refuses, or another's write overtakes, goes to FILE.register, one JSON object a line. `--break
-// claims`: never stops working on what it once had, and compares no tokens; a run with such a
-// worker has to fail.
+// refuses, or another's write overtakes, goes to FILE.register, one JSON object a line. `--break`
+// makes a worker with which a run has to fail: "claims" never stops working on what it once had,
+// and compares no tokens; "lease" never stops either, but heeds tokens that are greater than its
+// own; "cas" writes over whatever another has written since it read.
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -57,9 +58,11 @@ class Work {
   Work(const Options& options, const Manager* const* manager)
       : manager_(*manager),
         name_(options.name),
-        breaks_claims_(options.broken == "claims"),
+        never_stops_(options.broken == "claims" || options.broken == "lease"),
         client_(options.server),
-        register_(&client_, options.prefix + "-register", !breaks_claims_),
+        register_(&client_, options.prefix + "-register",
+                  {.compares_tokens = options.broken != "claims",
+                   .compares_revisions = options.broken != "cas"}),
         log_(options.events + ".register", std::ios::app) {}
 
   void Begin(const std::string& partition) {
@@ -70,7 +73,7 @@ class Work {
 
   // Returns when no write for it is in flight.
   void End(std::span<const OwnedPartition> partitions) {
-    if (breaks_claims_) return;
+    if (never_stops_) return;
     std::unique_lock lock(mutex_);
     for (const OwnedPartition& partition : partitions) owned_.erase(partition.id);
     changed_.wait(lock, [&] {
@@ -108,7 +111,7 @@ class Work {
     const std::optional<FencingToken> token = manager_->TokenFor(partition);
     if (token.has_value()) {
       last_token_[partition] = {token->epoch, token->version};
-    } else if (!breaks_claims_ || !last_token_.contains(partition)) {
+    } else if (!never_stops_ || !last_token_.contains(partition)) {
       return;
     }
     entry.token = last_token_[partition];
@@ -140,7 +143,7 @@ class Work {
 
   const Manager* const& manager_;
   const std::string name_;
-  const bool breaks_claims_;
+  const bool never_stops_;
   NatsClient client_;
   FencedRegister register_;
   std::ofstream log_;
@@ -231,7 +234,8 @@ int main(int argc, char** argv) {
   worker->add_option("--strategy", options.strategy);
   worker->add_option("--name", options.name)->required();
   worker->add_option("--set", options.settings)->allow_extra_args(false);
-  worker->add_option("--break", options.broken)->check(CLI::IsMember({"", "claims"}));
+  worker->add_option("--break", options.broken)
+      ->check(CLI::IsMember({"", "claims", "lease", "cas"}));
   CLI11_PARSE(app, argc, argv);
   return parti::chaos::Run(options);
 }
