@@ -221,6 +221,19 @@ TEST_F(ObserverTest, TokensOfAPartitionRise) {
   EXPECT_FALSE(verdict.Exclusive());
 }
 
+TEST_F(ObserverTest, ATokenThatWentDownHidesNoOther) {
+  const auto a = Member("a", 1000);
+  const auto b = Member("b", 1000);
+  std::int64_t t = 10;
+  for (const std::uint64_t version : {5, 3, 4}) {
+    const auto owner = version == 3 ? b : a;
+    Acquired(owner, t, "p-0", 1, version);
+    Released(owner, t + 5, "p-0");
+    t += 10;
+  }
+  EXPECT_THAT(observer_.Judge(100).token_regressions, SizeIs(2));
+}
+
 TEST_F(ObserverTest, OneTokenTwiceIsARegressionAfterARelease) {
   const auto a = Member("a", 1000);
   Acquired(a, 10, "p-0", 2, 5);
