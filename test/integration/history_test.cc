@@ -329,6 +329,11 @@ TEST_F(HistoryTest, ALineCutShortAmidALifeIsBroken) {
   OnlyFinding("broken_lines");
 }
 
+TEST_F(HistoryTest, SoIsOneAfterWhichNobodyIsSeenToFollow) {
+  Write("a.events", A().Acquired(1'010, "p-0", 1, 1).Raw("{\"t\":1020000000,\"eve\n"));
+  OnlyFinding("broken_lines");
+}
+
 TEST_F(HistoryTest, WorkersThatShareALogAreToldApartByTheirIds) {
   const std::string a = A().Acquired(1'010, "p-0", 1, 1).text();
   const std::string b = B().Acquired(2'000, "p-0", 1, 2).text();

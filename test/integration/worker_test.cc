@@ -141,6 +141,9 @@ TEST_F(WorkerTest, EveryLineBearsTheFieldsInTheirOrder) {
                              R"("incarnation":[1-9][0-9]*)";
   const std::string grant = R"(,"epoch":[1-9][0-9]*,"version":[1-9][0-9]*,"partition":"p-[0-4]"\})";
   using testing::MatchesRegex;
+  EXPECT_THAT(ReadLines(events()).front(),
+              MatchesRegex(R"(\{"t":[0-9]+,"event":"opened","worker":"","incarnation":0,)"
+                           R"("clock":"[-0-9a-f]+","wall":[0-9]+,"alone":true\})"));
   EXPECT_THAT(example["started"], MatchesRegex(common + "\\}"));
   EXPECT_THAT(example["lease"], MatchesRegex(common + R"(,"until":[0-9]+\})"));
   EXPECT_THAT(example["acquired"], MatchesRegex(common + grant));
@@ -202,6 +205,32 @@ TEST_F(WorkerTest, ALogThatCannotBeWrittenEndsTheWorker) {
   EXPECT_EQ(run.exit.code, 1);
   EXPECT_THAT(run.err, HasSubstr("/dev/full"));
   EXPECT_THAT(run.err, HasSubstr("No space left"));
+}
+
+// The second knows that the first is gone, and a third that the second isn't.
+TEST_F(WorkerTest, WhoOpensALogKnowsWhetherItIsAlone) {
+  StartServer();
+  const auto alone = [this] {
+    std::vector<bool> all;
+    for (const EventLine& event : Events(events())) {
+      if (event.kind == EventKind::kOpened) all.push_back(event.alone);
+    }
+    return all;
+  };
+  const auto first = StartWorker({"--set", "identity=one"});
+  ASSERT_TRUE(AwaitAcquired(5)) << ReadFile(errors());
+  first->Kill();
+  const auto second = StartWorker({"--set", "identity=one"});
+  ASSERT_TRUE(AwaitAcquired(10)) << ReadFile(errors());
+  const auto third = StartWorker({"--set", "identity=two"});
+  ASSERT_TRUE(WaitFor([&] { return alone().size() == 3; })) << ReadFile(errors());
+  EXPECT_THAT(alone(), testing::ElementsAre(true, true, false));
+  for (Process* worker : {second.get(), third.get()}) {
+    ASSERT_TRUE(worker->Signal(SIGTERM).ok());
+    EXPECT_TRUE(Await(*worker).ok()) << ReadFile(errors());
+  }
+  const Finished judged = Run({"check-history", events()});
+  EXPECT_TRUE(judged.exit.ok()) << judged.out;
 }
 
 TEST_F(WorkerTest, ALineThatAKillCutOffIsEndedByTheNextWorker) {

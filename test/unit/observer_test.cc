@@ -9,6 +9,7 @@
 #include <fstream>
 #include <initializer_list>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "parti/cli/log_tail.h"
@@ -208,6 +209,19 @@ TEST_F(ObserverTest, AReapedProcessHoldsNothing) {
   observer_.ProcessGone(a, 30);
   Acquired(b, 40, "p-0", 2, 2);
   EXPECT_TRUE(observer_.Judge(500).Exclusive());
+}
+
+TEST_F(ObserverTest, WhoOpensALogAloneEndsWhatThoseBeforeHeld) {
+  for (const bool alone : {true, false}) {
+    Observer observer({"p-0", "p-1"});
+    std::swap(observer, observer_);
+    const auto a = Member("a", 100);
+    const auto b = Member("b", 1000);
+    Acquired(a, 10, "p-0", 1, 1);
+    Add(a, R"({{"t":30,"event":"opened","alone":{}}})", alone);
+    Acquired(b, 40, "p-0", 2, 2);
+    EXPECT_EQ(observer_.Judge(500).overlaps.empty(), alone);
+  }
 }
 
 TEST_F(ObserverTest, TokensOfAPartitionRise) {
@@ -558,7 +572,7 @@ TEST_F(ObserverTest, GarbageIsReportedAndSkipped) {
   }
   Acquired(a, 20, "p-0", 1, 1);
   const Verdict verdict = observer_.Judge(100);
-  EXPECT_THAT(verdict.broken_lines, SizeIs(10));
+  ASSERT_THAT(verdict.broken_lines, SizeIs(10));
   EXPECT_THAT(verdict.broken_lines.back(), HasSubstr("a:12: "));
   EXPECT_TRUE(observer_.HoldersAt(100)[0].process.has_value());
 }
