@@ -239,7 +239,7 @@ TEST_F(ObserverTest, ATokenThatWentDownHidesNoOther) {
   const auto a = Member("a", 1000);
   const auto b = Member("b", 1000);
   std::int64_t t = 10;
-  for (const std::uint64_t version : {5, 3, 4}) {
+  for (const std::uint64_t version : std::initializer_list<std::uint64_t>{5, 3, 4}) {
     const auto owner = version == 3 ? b : a;
     Acquired(owner, t, "p-0", 1, version);
     Released(owner, t + 5, "p-0");
