@@ -27,21 +27,21 @@ class NoHost : public Host {
   void Refuse(absl::Status) override {}
 };
 
-wire::Entry DocEntry(const std::string& partition) {
+wire::Entry DocEntry(const std::string& partition, std::uint64_t epoch = 3) {
   wire::Doc doc;
-  doc.epoch = 3;
+  doc.epoch = epoch;
   doc.nonce = 7;
   doc.version = 1;
   doc.life_incarnation = 1;
   doc.life_nonce = 5;
   doc.life_lease_ms = 3000;
-  doc.owned = {{partition, {3, 1}}};
+  doc.owned = {{partition, {epoch, 1}}};
   return {.key = "worker-0", .revision = 5, .deleted = false, .value = wire::Encode(doc)};
 }
 
-KvAnswer LeaderAnswer(RequestId request) {
+KvAnswer LeaderAnswer(RequestId request, std::uint64_t epoch = 3) {
   wire::Leader leader;
-  leader.epoch = 3;
+  leader.epoch = epoch;
   leader.nonce = 7;
   leader.holder = "worker-1";
   KvAnswer answer;
@@ -90,6 +90,29 @@ TEST(ApplierTest, AReadOfTheFenceDoesNotCountForADocOfTheSameRevisionInARecreate
   EXPECT_TRUE(All<Claim>(effects).empty()) << "applied behind a read that began too early";
   context.OnAnswer(LeaderAnswer(second.request));
   EXPECT_EQ(All<Claim>(effects).size(), 1U);
+}
+
+// A power cut took the doc that was seen back; the next leader's bears the same revision.
+TEST(ApplierTest, ADocOfALaterTermCountsUnderARevisionThatTheStreamUsesAgain) {
+  Fixed environment;
+  Context context{Settings{}, &environment};
+  NoHost host;
+  std::vector<Effect> effects;
+  context.set_effects(&effects);
+  Applier applier(&context, &host, [] {});
+  applier.Begin({"worker-0", 1, 5});
+  Watch* watch = context.FindWatch(All<OpenWatch>(effects).back().watch);
+  watch->OnEntry(DocEntry("lost"));
+  context.OnAnswer(LeaderAnswer(All<KvGet>(effects).back().request, 4));
+  EXPECT_TRUE(All<Claim>(effects).empty());
+
+  watch->OnEntry(DocEntry("kept", 4));
+  context.OnAnswer(LeaderAnswer(All<KvGet>(effects).back().request, 4));
+  ASSERT_EQ(All<Claim>(effects).size(), 1U);
+  EXPECT_EQ(All<Claim>(effects).back().partitions.front().id, "kept");
+
+  watch->OnEntry(DocEntry("lost"));  // late
+  EXPECT_EQ(All<KvGet>(effects).size(), 2U);
 }
 
 }  // namespace
