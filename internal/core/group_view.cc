@@ -181,6 +181,13 @@ void GroupView::Vouch(const std::vector<PartitionIndex>& partitions) {
   for (const PartitionIndex p : partitions) vouched_[p] = true;
 }
 
+void GroupView::SuspectOld(const std::string& id) {
+  WorkerView& worker = workers[id];
+  const bool begins = worker.heartbeat.live() && worker.heartbeat.record->number == 1;
+  const bool seen = worker.heartbeat.record && HasSeenFence(*worker.heartbeat.record);
+  worker.suspect = (worker.heartbeat.live() && !seen && !begins) || worker.heartbeat.unreadable();
+}
+
 void GroupView::KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at) {
   known_nonce_ = nonce;
   known_number_ = number;

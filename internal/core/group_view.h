@@ -145,6 +145,8 @@ class GroupView {
   // All lives are suspect until they have seen `epoch`. Terms that share the largest epoch can't be
   // told apart by it: there they are so only where the past is unknown.
   void SuspectAll(std::uint64_t epoch, bool unknown_past);
+  // Likewise this one, unless its life has only begun.
+  void SuspectOld(const std::string& worker);
 
   // What was, in this term, in the doc of a life that isn't suspect: since that doc was written
   // nobody else was given it, so no suspect holds it.

@@ -58,9 +58,15 @@ void Leader::OnHeartbeat(const wire::Entry& entry) {
   if (const auto it = view_.workers.find(entry.key); it != view_.workers.end()) {
     before = it->second.heartbeat.record;
   }
+  const bool met = view_.workers.contains(entry.key);
   if (!view_.TakeHeartbeat(entry) || !taken_over_) {
     Unfit();
     return;
+  }
+  if (holding()) {
+    // The scan doesn't show who was beating just then: the message that it was to see was gone.
+    if (!met) view_.SuspectOld(entry.key);
+    Hold();
   }
   if (Unfit()) return;
   const std::optional<wire::Heartbeat>& after = view_.workers[entry.key].heartbeat.record;
@@ -153,22 +159,28 @@ void Leader::TakeOver() {
   const bool unknown_past = term_.found_absent || recreated ||
                             (term_.heartbeat_stream == 0 && term_.assignment_stream == 0);
   const bool waived = context_->settings.assume_new_group && term_.found_absent;
-  Nanos hold = context_->now;
-  if (unknown_past && !waived && RuleOn(Rule::kFirstGrantWaits)) {
-    hold = context_->now +
-           context_->WithDrift(std::max(view_.LongestLease(), context_->settings.lease));
-  }
-  publisher_.HoldUntil(hold);
-  confirm_at_ = hold;
+  confirm_at_ = context_->now;
   poll_at_ = context_->now + PollInterval();
-  view_.SuspectAll(term_.epoch, hold > context_->now);
-  if (hold > context_->now) monitor_.EvictSuspectsAt(hold);
+  const bool wait = unknown_past && !waived && RuleOn(Rule::kFirstGrantWaits);
+  view_.SuspectAll(term_.epoch, wait);
+  if (wait) {
+    hold_since_ = context_->now;
+    Hold();
+  }
   for (auto& [id, worker] : view_.workers) worker.MembershipChanged();
   calculator_.TakeOver();
   monitor_.Look();
   for (const auto& [id, worker] : view_.workers) CheckRefusals(id);
   publisher_.Touch();
   reporter_.Begin();
+}
+
+void Leader::Hold() {
+  hold_until_ =
+      hold_since_ + context_->WithDrift(std::max(view_.LongestLease(), context_->settings.lease));
+  publisher_.HoldUntil(hold_until_);
+  confirm_at_ = hold_until_;
+  monitor_.EvictSuspectsAt(hold_until_);
 }
 
 // ---- the fallback

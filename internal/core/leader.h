@@ -49,6 +49,8 @@ class Leader {
   void OnDoc(const wire::Entry& entry);
   void OnReady();
   void TakeOver();
+  void Hold();
+  bool holding() const { return context_->now < hold_until_; }
   void CheckRefusals(const std::string& id);
   void ViewChanged(const std::string& id);
   bool Unfit();
@@ -77,6 +79,9 @@ class Leader {
   int wire_version_;                // the group's, as our picture of who is fit was made
   std::uint64_t heartbeat_stream_ = 0;
   std::uint64_t assignment_stream_ = 0;
+  // No grant before that, where the past is unknown: the longest lease, counted from there.
+  Nanos hold_since_ = 0;
+  Nanos hold_until_ = 0;
   Nanos confirm_at_ = kNever;
   Nanos poll_at_ = kNever;
   // A poll knew more than this watch: it has until then to catch up.

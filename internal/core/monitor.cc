@@ -59,7 +59,9 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, Verdict* verdict) const {
       (doc.valid && !doc.empty() &&
        (!heartbeat.record ||
         (!worker.newer_life() && !worker.same_life() && !heartbeat.evicted()))) ||
-      (doc.unreadable && !heartbeat.record);
+      (doc.unreadable && !heartbeat.record) ||
+      // Nor would an empty one ever be written again for a life that doesn't come after its own.
+      (doc.valid && heartbeat.live() && !worker.newer_life() && !worker.same_life());
   // Rule [5]: a heartbeat older than the doc is no basis for anything but its end.
   // Model: ownership.pml, RULE never-older-life.
   const bool older_counts = !heartbeat.record || RuleOn(Rule::kNeverOlderLife);

@@ -554,6 +554,29 @@ Played PurgedId(std::uint64_t seed, History* history) {
   return s.Verdict(true);
 }
 
+// A process waits for one of the ids, all of which are taken, and hears nothing for a while. Then
+// the holder of one is cut off, its claim and heartbeat vanish, and the next thing that the process
+// sees is that they are gone. Their holder was alive until a moment ago.
+Played VanishedId(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.max_workers = 2;
+  Stage s(scenario, history, 2);
+  s.StartLeader();
+  Process& b = s.Start("b");
+  if (!s.Settle()) return s.Verdict(false);
+  Process& c = s.Start("c");
+  s.world().RunFor(kSecond);
+  const bool waits = !s.world().claims().has_lease(c.number());
+  s.network().StallWatches(c);
+  s.world().RunFor(12 * kSecond);
+  s.network().Cut(&b);
+  s.network().Purge(Bucket::kStableId, s.Id(b));
+  s.network().Purge(Bucket::kHeartbeat, s.Id(b));
+  s.network().BreakWatches(&c);
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(waits);
+}
+
 // A worker that doesn't release what it should is evicted after release_timeout, and its partitions
 // go on to others once its lease is over.
 Played StuckRelease(std::uint64_t seed, History* history) {
@@ -573,6 +596,33 @@ Played StuckRelease(std::uint64_t seed, History* history) {
                                       "what it held went to nobody within 8 s");
   }
   return s.Verdict(true);
+}
+
+// Two workers swap their partitions. One gives its own up at once, so that the other is granted it
+// by a second document while it still drains what the first one takes away.
+Played DocumentWhileDraining(std::uint64_t seed, History* history) {
+  auto script = std::make_shared<Script>();
+  Scenario scenario = Calm(seed);
+  scenario.scripted = script;
+  Stage s(scenario, history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  script->owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
+  if (!s.Settle()) return s.Verdict(false);
+  b.hooks().Hold();
+  script->owner = [&](const std::string& id) { return s.Id(id == "p-0" ? c : b); };
+  leader.Deliver(core::RebalanceRequested{});
+  s.world().RunFor(2 * kSecond);
+  const bool drains = !s.Owns(b, "p-0") && !s.Owns(c, "p-1") && !s.Owns(c, "p-0");
+  b.hooks().LetGo();
+  const auto swapped = [&] { return s.Owns(b, "p-1") && s.Owns(c, "p-0"); };
+  if (drains && !s.Until(8 * kSecond, swapped) && s.world().verdict().good()) {
+    s.world().shared().verdict.Broken(s.world().now(),
+                                      "what comes while a worker drains is applied afterwards",
+                                      "the partitions were not swapped within 8 s");
+  }
+  return s.Verdict(drains);
 }
 
 // The document that a worker applied vanishes without a trace, and then its leader leaves.
@@ -634,10 +684,18 @@ const std::vector<Schedule>& Schedules() {
        "claim and heartbeat of a worker that is cut off vanish, and another process joins",
        {},
        PurgedId},
+      {"vanished-id",
+       "a process that waits for an id finds that the records of its holder are gone",
+       {},
+       VanishedId},
       {"stuck-release",
        "a worker whose release hook doesn't return holds up a move",
        {},
        StuckRelease},
+      {"document-while-draining",
+       "a worker is granted something while it still drains something else",
+       {},
+       DocumentWhileDraining},
       {"unexplained-holds-all", "the document that a worker applied vanishes without a trace",
        Rule::kUnexplainedHoldsAll, UnexplainedHoldsAll},
   };
