@@ -30,6 +30,7 @@ void Applier::Begin(const Life& life) {
   applied_epoch_ = 0;
   applied_version_ = 0;
   refused_.clear();
+  granted_.clear();
   retry_at_ = kNever;
   poll_at_ = context_->now + 2 * context_->settings.lease;
   watch_.Open(life.worker);
@@ -169,6 +170,7 @@ void Applier::Apply() {
                     [&id = id](const wire::Refusal& r) { return r.partition == id; });
     if (!held_.contains(id) && !given_back) added_.push_back({id, token});
   }
+  granted_ = std::move(wanted);
   if (removed_.empty()) {
     applying_ticket_ = 0;
     return Finish();
@@ -242,8 +244,10 @@ void Applier::OnAcquireDone(const AcquireDone& done) {
       absl::Status(done.status.code(),
                    fmt::format("partition {} was given back: its acquire hook failed: {}",
                                done.partition, std::string(done.status.message()))));
-  refused_.push_back(
-      {done.partition, done.token, std::string(done.status.message()).substr(0, 200)});
+  // The leader knows the grant by the token in its doc.
+  const auto grant = granted_.find(done.partition);
+  refused_.push_back({done.partition, grant == granted_.end() ? done.token : grant->second,
+                      std::string(done.status.message()).substr(0, 200)});
   if (!active_) return;
   context_->Emit(AssignmentChanged{Current(), {}, {{done.partition, done.token}}});
   changed_();

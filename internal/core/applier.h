@@ -87,7 +87,9 @@ class Applier {
   std::uint64_t applied_epoch_ = 0;
   std::uint64_t applied_version_ = 0;
   std::map<std::string, FencingToken> held_;  // what Owns() may answer true for
-  std::vector<OwnedPartition> added_;         // of the doc being applied
+  // Under which tokens the newest doc gives it: others, where a leader wrote the grant again.
+  std::map<std::string, FencingToken> granted_;
+  std::vector<OwnedPartition> added_;  // of the doc being applied
   std::vector<OwnedPartition> removed_;
   std::vector<wire::Refusal> refused_;
 
