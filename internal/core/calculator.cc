@@ -482,7 +482,8 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   plan_problem_.clear();
   members_ = strategy_members_;
   undrained_.clear();
-  planned_control_ = strategy_control_;
+  // A control record that came while the strategy ran, and needs no plan, is accounted for already.
+  planned_control_ = std::max(planned_control_, strategy_control_);
   if (same && !OffersAgain(next)) return;
   next.version = plan_.version + 1;
   plan_ = std::move(next);
