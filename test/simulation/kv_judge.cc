@@ -216,7 +216,9 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
   rules_.DocAccepted(sent, last == docs_.end() ? nullptr : &last->second.doc,
                      leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce);
   docs_[key] = {doc, revision};
-  history_[{revision, stream_id}] = {std::make_shared<const wire::Doc>(doc), shared_.now()};
+  // A stream that lost its end uses revisions again.
+  history_.emplace(std::pair(revision, stream_id),
+                   Written{std::make_shared<const wire::Doc>(doc), shared_.now()});
 }
 
 // While people want a pause, and the leader has said that all is as they want it, nothing is taken

@@ -84,7 +84,7 @@ class KvJudge {
     std::shared_ptr<const wire::Doc> doc;
     Nanos at = 0;
   };
-  std::map<std::pair<std::uint64_t, std::uint64_t>, Written> history_;
+  std::multimap<std::pair<std::uint64_t, std::uint64_t>, Written> history_;
   std::map<std::pair<int, std::uint64_t>, std::uint64_t> versions_;  // of (process, epoch)
   std::array<bool, wire::kBucketCount> broken_{};
   std::array<bool, wire::kBucketCount> wiped_{};
