@@ -47,13 +47,16 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
   if (heartbeat.kind == HeartbeatKind::kEvicted) return;
   if (heartbeat.kind == HeartbeatKind::kLeft) return claims_.Leaving(process);
   if (heartbeat.applied_revision == 0) return;
-  // The newest stream that has this revision for this life is meant.
+  // The newest stream that has this revision for this life is meant; of two there (it lost its end,
+  // and a repeated write landed anew) the first.
   const Written* applied = nullptr;
+  std::uint64_t stream = 0;
   for (auto doc = history_.lower_bound({heartbeat.applied_revision, 0});
        doc != history_.end() && doc->first.first == heartbeat.applied_revision; ++doc) {
     if (doc->second.doc->nonce == heartbeat.applied_nonce &&
-        doc->second.doc->life_nonce == heartbeat.nonce) {
+        doc->second.doc->life_nonce == heartbeat.nonce && doc->first.second != stream) {
       applied = &doc->second;
+      stream = doc->first.second;
     }
   }
   if (applied == nullptr) {
@@ -167,6 +170,9 @@ void KvJudge::CheckHeartbeat(const SentPut& sent, const wire::Heartbeat& heartbe
   const bool known =
       last != heartbeats_.end() && !wiped_[static_cast<std::size_t>(Bucket::kHeartbeat)];
   rules_.HeartbeatAccepted(sent, known ? &last->second : nullptr);
+  for (const wire::Refusal& refusal : heartbeat.refused) {
+    given_back_.emplace(heartbeat.nonce, refusal.partition);
+  }
   heartbeats_[key] = heartbeat;
   if (heartbeat.kind == HeartbeatKind::kEvicted) {
     shared_.tally.Add(Count::kEviction);
@@ -240,9 +246,8 @@ void KvJudge::CheckPause(const wire::Doc& doc, const wire::Doc& before, const st
   }
   for (const OwnedPartition& owned : before.owned) {
     const auto is_it = [&owned](const auto& one) { return one.id == owned.id; };
-    const bool given_back =
-        std::any_of(heartbeat->second.refused.begin(), heartbeat->second.refused.end(),
-                    [&](const wire::Refusal& one) { return one.partition == owned.id; });
+    // (What is offered again may still move, as planned when it was given back.)
+    const bool given_back = given_back_.contains({doc.life_nonce, owned.id});
     const bool pinned =
         std::any_of(control_->pins.begin(), control_->pins.end(),
                     [&](const wire::Pin& pin) { return pin.partition == owned.id; });

@@ -100,6 +100,7 @@ class KvJudge {
   std::uint64_t control_revision_ = 0;
   std::set<std::string, std::less<>> listed_;
   Nanos listed_at_ = 0;
+  std::set<std::pair<std::uint64_t, std::string>> given_back_;  // by life, once at least
   std::uint64_t documents_ = 0;
   std::uint64_t leader_changes_ = 0;
 };
