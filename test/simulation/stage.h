@@ -1,5 +1,5 @@
-// Where schedules are played: a small world, calm but for what a schedule does to it, and a strategy
-// whose word decides who is given what.
+// Where schedules are played: a small world, calm but for what a schedule does to it, and a
+// strategy whose word decides who is given what.
 //
 //   Stage s(seed, history, /*partitions=*/2);
 //   Process& leader = s.StartLeader();
