@@ -155,8 +155,9 @@ void HookRunner::LeadershipChanged(bool gained, std::uint64_t epoch) {
 
 void HookRunner::Error(const absl::Status& status) {
   if (!hooks_.on_error) return;
-  const absl::Status clean(status.code(), wire::Printable(std::string(status.message())));
-  thread_.Post({"on_error", [this, clean] { RunOnError(clean); }});
+  // (The task's alone: see unshared.h.)
+  absl::Status clean(status.code(), wire::Printable(std::string(status.message())));
+  thread_.Post({"on_error", [this, clean = std::move(clean)] { RunOnError(clean); }});
 }
 
 }  // namespace parti::runtime
