@@ -147,8 +147,10 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
     for (const std::string& id : doc->releasing) next.releasing.push_back(names.Intern(id));
     std::sort(next.releasing.begin(), next.releasing.end());
   }
+  // Since the first of a row of documents of which none was acknowledged.
   if (!next.releasing.empty()) {
-    next.releasing_since = view.releasing_since != kNever ? view.releasing_since : context_->now;
+    const bool in_a_row = view.releasing_since != kNever && !workers[entry.key].acknowledged();
+    next.releasing_since = in_a_row ? view.releasing_since : context_->now;
   }
   view = std::move(next);
   return true;

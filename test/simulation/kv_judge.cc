@@ -48,16 +48,21 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
   if (heartbeat.kind == HeartbeatKind::kLeft) return claims_.Leaving(process);
   if (heartbeat.applied_revision == 0) return;
   // The newest stream that has this revision for this life is meant; of two there (it lost its end,
-  // and a repeated write landed anew) the first.
+  // and a repeated write landed anew) the first. And it may have been any of them that was applied:
+  // a write that is repeated can land in a recreated bucket, too.
   const Written* applied = nullptr;
+  Nanos at = core::kNever;
   std::uint64_t stream = 0;
   for (auto doc = history_.lower_bound({heartbeat.applied_revision, 0});
        doc != history_.end() && doc->first.first == heartbeat.applied_revision; ++doc) {
-    if (doc->second.doc->nonce == heartbeat.applied_nonce &&
-        doc->second.doc->life_nonce == heartbeat.nonce && doc->first.second != stream) {
-      applied = &doc->second;
-      stream = doc->first.second;
+    const Written& written = doc->second;
+    if (written.doc->nonce != heartbeat.applied_nonce ||
+        written.doc->life_nonce != heartbeat.nonce) {
+      continue;
     }
+    at = std::min(at, written.at);
+    if (doc->first.second != stream) applied = &written;
+    stream = doc->first.second;
   }
   if (applied == nullptr) {
     Broken("a heartbeat acknowledges a document that was written",
@@ -70,7 +75,7 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
            fmt::format("{}, after a document of epoch {}", heartbeat.highest_epoch,
                        applied->doc->epoch));
   }
-  rules_.Acknowledging(process, *applied->doc, applied->at);
+  rules_.Acknowledging(process, *applied->doc, at);
   claims_.Acknowledging(process, applied->doc->owned,
                         fmt::format("acknowledges revision {}", heartbeat.applied_revision));
 }
