@@ -36,31 +36,28 @@ Played CheckFence(std::uint64_t seed, History* history) {
 // to give it to the very worker whose stale document then appears. Consistent hashing does that
 // when a worker comes and another goes.
 Played RewriteIsGrant(std::uint64_t seed, History* history) {
-  auto script = std::make_shared<Script>();
-  Scenario scenario = Calm(seed);
-  scenario.scripted = script;
-  Stage s(scenario, history, 1);
+  ScriptedStage s(Calm(seed), history, 1);
   Process& leader = s.StartLeader();
   const Process& b = s.Start("b");
   const Process& c = s.Start("c");
-  script->owner = [&](const std::string&) { return s.Id(c); };
+  s.owner = [&](const std::string&) { return s.Id(c); };
   if (!s.Settle()) return s.Verdict(false);
   std::string to;
   s.DelayGrant(leader, "p-1", 40 * kSecond, &to);
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
   s.world().SetPartitions(2);
   if (!s.Until(3 * kSecond, [&] { return !to.empty(); })) return s.Verdict(false);
   const Nanos lands = s.world().now() + 40 * kSecond;
   Process& d = s.Start("d");
   Process& idle = s.Start("e");
   s.world().RunFor(50 * kMillisecond);
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? d : c); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? d : c); };
   leader.Crash();
   if (!s.Settle() || !s.Owns(d, "p-1") || to != s.Id(b)) return s.Verdict(false);
   // The holder hears nothing when it is asked to give it back.
   s.world().RunUntil(lands - kSecond);
   s.network().StallWatches(d, Bucket::kAssignment);
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
   idle.Leave();
   s.world().RunUntil(lands + 3 * kSecond);
   return s.Verdict(true);
@@ -87,14 +84,11 @@ Played RememberUnanswered(std::uint64_t seed, History* history) {
 // [1] A power cut takes the newest document back, and the leader with it. The worker that it was
 // for has applied it, and told nobody yet.
 Played HearAfterFence(std::uint64_t seed, History* history) {
-  auto script = std::make_shared<Script>();
-  Scenario scenario = Calm(seed);
-  scenario.scripted = script;
-  Stage s(scenario, history, 1);
+  ScriptedStage s(Calm(seed), history, 1);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& c = s.Start("c");
-  script->owner = [&](const std::string&) { return s.Id(c); };
+  s.owner = [&](const std::string&) { return s.Id(c); };
   if (!s.Settle()) return s.Verdict(false);
   const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
   Network::Ambush lost;
@@ -102,13 +96,13 @@ Played HearAfterFence(std::uint64_t seed, History* history) {
   lost.bucket = Bucket::kHeartbeat;
   lost.fate = Fate::kLoseRequest;
   lost.times = 5;
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
   s.world().SetPartitions(2);
   s.network().Lay(lost);
   if (!s.Until(3 * kSecond, [&] { return s.Owns(b, "p-1"); })) return s.Verdict(false);
   s.network().LoseEnd(Bucket::kAssignment, then);
   leader.Crash();
-  script->owner = [&](const std::string&) { return s.Id(c); };
+  s.owner = [&](const std::string&) { return s.Id(c); };
   const bool led = s.Until(5 * kSecond, [&] { return s.LeaderOtherThan(leader) != nullptr; });
   s.world().RunFor(15 * kSecond);
   return s.Verdict(led);
@@ -157,17 +151,14 @@ Played ScanReachesEnd(std::uint64_t seed, History* history) {
 Played Move(std::uint64_t seed, History* history,
             const std::function<void(Stage&, Process&)>& trouble,
             const std::function<void(Stage&, Process&)>& end) {
-  auto script = std::make_shared<Script>();
-  Scenario scenario = Calm(seed);
-  scenario.scripted = script;
-  Stage s(scenario, history, 2);
+  ScriptedStage s(Calm(seed), history, 2);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& c = s.Start("c");
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
   if (!s.Settle()) return s.Verdict(false);
   trouble(s, b);
-  script->owner = [&](const std::string&) { return s.Id(c); };
+  s.owner = [&](const std::string&) { return s.Id(c); };
   leader.Deliver(core::RebalanceRequested{});
   s.world().RunFor(3 * kSecond);
   end(s, b);
@@ -241,11 +232,9 @@ Played NeverOlderLife(std::uint64_t seed, History* history) {
 // before any heartbeat tells of its epoch, and whoever leads next never saw it. Then the first
 // one's grant lands.
 Played TermsOfOneEpoch(std::uint64_t seed, History* history) {
-  auto script = std::make_shared<Script>();
   Scenario scenario = Calm(seed);
-  scenario.scripted = script;
   scenario.settings.heartbeat_interval = 8 * kSecond;
-  Stage s(scenario, history, 1);
+  ScriptedStage s(scenario, history, 1);
   // It never stands for election itself.
   World::Birth birth;
   birth.name = "w";
@@ -262,7 +251,7 @@ Played TermsOfOneEpoch(std::uint64_t seed, History* history) {
   birth.settings = scenario.settings;
   birth.settings->capacity = 0;
   Process& leader = s.world().StartProcess(birth);
-  script->owner = [&](const std::string&) { return s.Id(w); };
+  s.owner = [&](const std::string&) { return s.Id(w); };
   // Its heartbeats tell of no epoch, either, until the next leader leads.
   bool quiet = true;
   Network::Ambush lost;
@@ -288,7 +277,7 @@ Played TermsOfOneEpoch(std::uint64_t seed, History* history) {
   lost.times = 1000;
   lost.when = [&](const SentPut& put) { return put.put.key == s.Id(w); };
   s.network().Lay(lost);
-  script->owner = [&](const std::string&) { return s.Id(c); };
+  s.owner = [&](const std::string&) { return s.Id(c); };
   const bool led = s.Until(3 * kSecond, [&] { return c.leads() && c.epoch() == leader.epoch(); });
   quiet = false;
   s.world().RunFor(50 * kSecond);
@@ -298,15 +287,13 @@ Played TermsOfOneEpoch(std::uint64_t seed, History* history) {
 // Somebody deletes a worker's first document, which the worker has seen, and can't check yet. Its
 // leader finds that out when it wants to take back what the document grants.
 Played DeletedDocument(std::uint64_t seed, History* history) {
-  auto script = std::make_shared<Script>();
   Scenario scenario = Calm(seed);
-  scenario.scripted = script;
   scenario.settings.release_timeout = kSecond;  // an unsettled rebalance is waited for no longer
-  Stage s(scenario, history, 1);
+  ScriptedStage s(scenario, history, 1);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& c = s.Start("c");
-  script->owner = [&](const std::string&) { return s.Id(b); };
+  s.owner = [&](const std::string&) { return s.Id(b); };
   bool written = false;
   s.network().OnChange([&](Bucket bucket, const std::string& key) {
     written = written || (bucket == Bucket::kAssignment && key == s.Id(b));
@@ -323,7 +310,7 @@ Played DeletedDocument(std::uint64_t seed, History* history) {
   s.network().StallWatches(leader, Bucket::kAssignment);
   s.network().StallWatches(b, Bucket::kAssignment);
   s.network().Delete(Bucket::kAssignment, s.Id(b));
-  script->owner = [&](const std::string&) { return s.Id(c); };
+  s.owner = [&](const std::string&) { return s.Id(c); };
   leader.Deliver(core::RebalanceRequested{});
   s.world().RunFor(10 * kSecond);
   return s.Verdict(true);
@@ -362,17 +349,15 @@ Played BeatAfterTheRecord(std::uint64_t seed, History* history) {
 // A deposed leader, which doesn't know it yet, evicts a worker; the heartbeat that its tombstone
 // replaces was never received by its successor, an older one was.
 Played TombstoneOfTheUnseen(std::uint64_t seed, History* history) {
-  auto script = std::make_shared<Script>();
   Scenario scenario = Calm(seed);
-  scenario.scripted = script;
   scenario.settings.heartbeat_interval = 4 * kSecond;
   scenario.settings.election_ttl = 9 * kSecond;
   scenario.settings.release_timeout = 4 * kSecond;
-  Stage s(scenario, history, 3);
+  ScriptedStage s(scenario, history, 3);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& d = s.Start("d");
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-0" ? d : b); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? d : b); };
   if (!s.Settle()) return s.Verdict(false);
   int beats = 0;
   std::uint64_t evicted_by = 0;
@@ -399,7 +384,7 @@ Played TombstoneOfTheUnseen(std::uint64_t seed, History* history) {
   s.network().StallWatches(leader, Bucket::kHeartbeat);
   // It isn't told what it has to release.
   s.network().StallWatches(b, Bucket::kAssignment);
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-2" ? b : d); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-2" ? b : d); };
   leader.Deliver(core::RebalanceRequested{});
   World::Birth birth;
   birth.name = "c";
@@ -413,7 +398,7 @@ Played TombstoneOfTheUnseen(std::uint64_t seed, History* history) {
   if (beats != 1 || !s.Until(5 * kSecond, [&] { return beats == 2; })) return s.Verdict(false);
   s.world().RunFor(50 * kMillisecond);
   s.network().Cut(&b);
-  script->owner = [&](const std::string&) { return s.Id(d); };
+  s.owner = [&](const std::string&) { return s.Id(d); };
   s.world().RunFor(30 * kSecond);
   return s.Verdict(successor.leads() && evicted_by == 1);
 }
@@ -482,17 +467,14 @@ Played StuckRelease(std::uint64_t seed, History* history) {
 // Two workers swap their partitions. One gives its own up at once, so that the other is granted it
 // by a second document while it still drains what the first one takes away.
 Played DocumentWhileDraining(std::uint64_t seed, History* history) {
-  auto script = std::make_shared<Script>();
-  Scenario scenario = Calm(seed);
-  scenario.scripted = script;
-  Stage s(scenario, history, 2);
+  ScriptedStage s(Calm(seed), history, 2);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& c = s.Start("c");
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
   if (!s.Settle()) return s.Verdict(false);
   b.hooks().Hold();
-  script->owner = [&](const std::string& id) { return s.Id(id == "p-0" ? c : b); };
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? c : b); };
   leader.Deliver(core::RebalanceRequested{});
   s.world().RunFor(2 * kSecond);
   const bool drains = !s.Owns(b, "p-0") && !s.Owns(c, "p-1") && !s.Owns(c, "p-0");

@@ -13,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "internal/wire/records.h"
@@ -138,6 +139,24 @@ class Script : public AssignmentStrategy {
   }
 
   std::function<std::string(const std::string& partition)> owner;
+};
+
+// Where `owner` decides who is given what; set it before partitions are given.
+class ScriptedStage : public Stage {
+ public:
+  ScriptedStage(const Scenario& scenario, History* history, int partitions)
+      : ScriptedStage(scenario, history, partitions, std::make_shared<Script>()) {}
+
+  std::function<std::string(const std::string&)>& owner;
+
+ private:
+  ScriptedStage(Scenario scenario, History* history, int partitions,
+                const std::shared_ptr<Script>& script)
+      : Stage((scenario.scripted = script, std::move(scenario)), history, partitions),
+        owner(script->owner),
+        script_(script) {}
+
+  const std::shared_ptr<Script> script_;
 };
 
 }  // namespace parti::simulation
