@@ -302,6 +302,22 @@ void Calculator::Want(CalculatorState state, Nanos window, bool planned, Cause c
   }
 }
 
+// Whether one of those whom the last plan was made for is dead or alive is being asked just now: a
+// heartbeat that was written during the scan isn't in it, and comes a moment later.
+bool Calculator::AwaitsMember() const {
+  for (const auto& [id, member] : members_) {
+    const auto it = view_->workers.find(id);
+    if (it == view_->workers.end()) continue;
+    if (it->second.evicting || it->second.rereading) return true;
+  }
+  return false;
+}
+
+bool Calculator::CanPlan() const {
+  if (strategy_ticket_ != 0 || partitions_ == nullptr || !control_known_) return false;
+  return context_->now < pending_.due || !AwaitsMember();
+}
+
 void Calculator::Run() {
   pending_.due = kNever;
   cause_ = pending_.cause;

@@ -107,7 +107,8 @@ class Calculator {
   bool DiedRepeatedly(const std::string& worker);
   void Evaluate();
   void Want(CalculatorState state, Nanos window, bool planned, Cause cause);
-  bool CanPlan() const { return strategy_ticket_ == 0 && partitions_ != nullptr && control_known_; }
+  bool CanPlan() const;
+  bool AwaitsMember() const;
   void Run();
   void Adopt(const std::vector<std::int32_t>& owners);
   void Failed(const absl::Status& status, const std::string& what);

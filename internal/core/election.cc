@@ -486,7 +486,11 @@ void Election::Refence(const std::string& why, bool unknown_past) {
   holdoff_until_ = 0;
   role_ = Role::kCandidate;
   act_at_ = context_->now;
-  act_ = [this] { WriteChallenge(); };
+  act_ = [this, unfit = revision_] {
+    if (revision_ == unfit) return WriteChallenge();
+    // What made the term unfit was a successor, who lives.
+    HoldOff();
+  };
 }
 
 void Election::Resign(const std::string& why) {

@@ -49,13 +49,19 @@ void GroupView::SawLease(std::int64_t lease_ms) {
 }
 
 // The wait counts from the moment when we received exactly the revision that the tombstone
-// replaced; if we never did, from our first sight of the tombstone.
+// replaced; if we never did, from our first sight of the tombstone. That no later heartbeat was
+// accepted follows from the compare-and-set only if the bucket wasn't restored in between: until
+// its stream was asked for after the tombstone, the wait counts from the tombstone, too.
 // Model: ownership.pml, RULE wait-after-tombstone.
 // Model: lease.pml, RULE wait-after-tombstone.
+// Model: lease.pml, RULE confirm-tombstone.
 void GroupView::NoteTombstone(HeartbeatView& view, const HeartbeatView& before) {
   const bool received = before.revision != 0 && before.revision == view.record->replaced_revision;
   const Nanos from = received ? before.since : view.since;
-  view.lease_over_at = from + context_->WithDrift(view.record->lease_ms * kMillisecond);
+  const Nanos lease = context_->WithDrift(view.record->lease_ms * kMillisecond);
+  view.lease_over_at = view.since + lease;
+  view.lease_over_if_confirmed = from + lease;
+  if (!RuleOn(Rule::kConfirmTombstone)) view.lease_over_at = view.lease_over_if_confirmed;
   if (!RuleOn(Rule::kWaitAfterTombstone) || context_->settings.mode == wire::Mode::kFast) {
     view.lease_over_at = view.since;
   }

@@ -44,8 +44,11 @@ struct HeartbeatView {
   bool left() const { return record && record->kind == wire::HeartbeatKind::kLeft; }
   bool evicted() const { return record && record->kind == wire::HeartbeatKind::kEvicted; }
 
-  // Evicted: when the lease of the evicted life has certainly run out.
+  // Evicted: when the lease of the evicted life has certainly run out; and when it has if the
+  // bucket that the tombstone was written to is the one that the life's heartbeats were seen in.
   Nanos lease_over_at = 0;
+  Nanos lease_over_if_confirmed = kNever;
+  bool to_confirm() const { return evicted() && lease_over_if_confirmed < lease_over_at; }
 };
 
 // A doc write that got no answer: until a later compare-and-set on its key succeeds, or a newer
@@ -82,9 +85,10 @@ struct DocView {
 struct WorkerView {
   HeartbeatView heartbeat;
   DocView doc;
-  bool evicting = false;   // a tombstone is on its way
-  bool rereading = false;  // the heartbeat is being read again
-  bool condemned = false;  // to be evicted whatever its heartbeat says
+  bool evicting = false;    // a tombstone is on its way
+  bool rereading = false;   // the heartbeat is being read again
+  bool confirming = false;  // the stream of its tombstone is being asked for
+  bool condemned = false;   // to be evicted whatever its heartbeat says
   std::string condemned_why;
   // This life may have applied docs that no bucket tells of. Cleared by a heartbeat that has seen
   // the fence: it shows all that was applied before, and after it older docs are refused.

@@ -27,7 +27,19 @@ Leader::Leader(Context* context, const Term& term, Calls calls)
       doc_watch_(
           context, Bucket::kAssignment, [this](const wire::Entry& e) { OnDoc(e); },
           [this] { OnReady(); }),
-      monitor_(context, &view_, term, [this](const std::string& id) { ViewChanged(id); }),
+      monitor_(context, &view_, term,
+               {[this](const std::string& id) { ViewChanged(id); },
+                [this](const std::function<void(bool)>& tell) {
+                  context_->Info(
+                      scope_, Bucket::kHeartbeat,
+                      [this, tell, known = heartbeat_watch_.furthest()](const KvAnswer& info) {
+                        if (!unfit_) tell(SameStream(heartbeat_watch_, known, info));
+                      });
+                },
+                [this] {
+                  unfit_ = true;
+                  calls_.refence("a bucket has lost what was in it", true);
+                }}),
       calculator_(context, &view_, term, [this] { publisher_.Touch(); }),
       publisher_(
           context, &view_, &calculator_, term, [this](const std::string& id) { ViewChanged(id); },
@@ -210,27 +222,38 @@ void Leader::Poll() {
 }
 
 void Leader::OnPoll(Watch& watch, std::uint64_t known, const KvAnswer& answer) {
-  if (answer.code != KvCode::kOk || unfit_) return;
-  const bool heartbeats = &watch == &heartbeat_watch_;
-  if (answer.stream.stream_id != (heartbeats ? heartbeat_stream_ : assignment_stream_)) {
-    unfit_ = true;
-    return calls_.refence("a bucket was recreated", false);
-  }
-  Behind& behind = heartbeats ? heartbeat_behind_ : doc_behind_;
-  const Nanos soon = context_->now + context_->settings.debounce;
-  // Before the poll more was known than the stream has: it lost its end, by a power cut or a backup
-  // put back. The second time in a row; a server that has just begun to lead may be mistaken once.
-  if (answer.stream.last_seq < known) {
-    poll_at_ = std::min(poll_at_, soon);
-    if (!std::exchange(behind.went_back, true)) return;
-    unfit_ = true;
-    return calls_.refence("a bucket has lost what was in it", heartbeats);
-  }
-  behind.went_back = false;
+  if (unfit_ || !SameStream(watch, known, answer)) return;
+  Behind& behind = &watch == &heartbeat_watch_ ? heartbeat_behind_ : doc_behind_;
   if (watch.ready() && answer.stream.last_seq > watch.position() && behind.until == kNever) {
     behind.sequence = answer.stream.last_seq;
-    behind.until = soon;
+    behind.until = context_->now + context_->settings.debounce;
   }
+}
+
+// Whether the bucket is the one that this term's picture was made of, and has what was `known` of
+// it before it was asked. If it isn't, the term is over; without an answer it isn't known.
+bool Leader::SameStream(Watch& watch, std::uint64_t known, const KvAnswer& info) {
+  if (info.code != KvCode::kOk) return false;
+  const bool heartbeats = &watch == &heartbeat_watch_;
+  if (info.stream.stream_id != (heartbeats ? heartbeat_stream_ : assignment_stream_)) {
+    unfit_ = true;
+    calls_.refence("a bucket was recreated", false);
+    return false;
+  }
+  Behind& behind = heartbeats ? heartbeat_behind_ : doc_behind_;
+  // It lost its end, by a power cut or a backup put back. The second time in a row; a server that
+  // has just begun to lead may be mistaken once.
+  if (info.stream.last_seq < known) {
+    poll_at_ = std::min(poll_at_, context_->now + context_->settings.debounce);
+    if (std::exchange(behind.went_back, true)) {
+      unfit_ = true;
+      calls_.refence("a bucket has lost what was in it", heartbeats);
+    }
+    return false;
+  }
+  behind.went_back = false;
+  watch.Know(info.stream.last_seq);
+  return true;
 }
 
 void Leader::OnTime() {

@@ -58,6 +58,7 @@ class Leader {
   Nanos PollInterval() const;
   void Poll();
   void OnPoll(Watch& watch, std::uint64_t known, const KvAnswer& answer);
+  bool SameStream(Watch& watch, std::uint64_t known, const KvAnswer& info);
 
   Context* const context_;
   const Term term_;

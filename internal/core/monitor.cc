@@ -9,9 +9,8 @@ namespace parti::core {
 using wire::Bucket;
 using wire::KvCode;
 
-Monitor::Monitor(Context* context, GroupView* view, const Term& term,
-                 std::function<void(const std::string&)> changed)
-    : context_(context), view_(view), term_(term), changed_(std::move(changed)) {}
+Monitor::Monitor(Context* context, GroupView* view, const Term& term, Calls calls)
+    : context_(context), view_(view), term_(term), calls_(std::move(calls)) {}
 
 void Monitor::Look() {
   next_look_ = kNever;
@@ -116,7 +115,7 @@ Nanos Monitor::LookAt(const std::string& id, WorkerView& worker) {
   // An applied doc that the view of the doc doesn't explain: the view may be behind, so the doc is
   // read again before anything is concluded.
   if (worker.heartbeat.live() && worker.unexplained() && !worker.condemned && !worker.doc.rereading)
-    Reread(id, worker);
+    RereadDoc(id, worker);
   Verdict verdict;
   const Nanos deadline = DeadlineOf(worker, &verdict);
   if (deadline != kNever && context_->now >= deadline) {
@@ -126,6 +125,7 @@ Nanos Monitor::LookAt(const std::string& id, WorkerView& worker) {
     return kNever;
   }
   const HeartbeatView& heartbeat = worker.heartbeat;
+  if (heartbeat.to_confirm() && !worker.confirming) Confirm(id, worker);
   if (heartbeat.evicted() && context_->now < heartbeat.lease_over_at) {
     return heartbeat.lease_over_at;
   }
@@ -172,44 +172,70 @@ void Monitor::OnEvictAnswer(const std::string& id, const wire::Heartbeat& tombst
     context_->Emit(EvictionNote{id, reason});
     worker.evicting = false;
     view_->TakeHeartbeat(wire::Entry{id, answer.revision, false, context_->Encode(tombstone)});
-    changed_(id);
+    calls_.changed(id);
     Touched(id);
     return;
   }
   // Not known, or something newer is there: what is there decides.
   worker.rereading = true;
-  context_->Get(scope_, Bucket::kHeartbeat, id, [this, id](const KvAnswer& a) { OnReread(id, a); });
+  context_->Get(
+      scope_, Bucket::kHeartbeat, id,
+      [this, id, known = worker.heartbeat.revision](const KvAnswer& a) { OnReread(id, known, a); });
 }
 
-void Monitor::OnReread(const std::string& id, const KvAnswer& answer) {
+void Monitor::OnReread(const std::string& id, std::uint64_t known, const KvAnswer& answer) {
   WorkerView& worker = view_->workers[id];
   worker.rereading = false;
   worker.evicting = false;
   if (answer.code == KvCode::kOk) {
-    if (view_->TakeHeartbeat(answer.entry)) changed_(id);
+    // Reads are never behind what was seen before they were asked for.
+    if (answer.entry.revision < known) return calls_.went_back();
+    if (view_->TakeHeartbeat(answer.entry)) calls_.changed(id);
   } else if (answer.code == KvCode::kNotFound && worker.heartbeat.revision != 0) {
     // The key is gone altogether (expired, or removed by hand). The tombstone is then a create.
     worker.heartbeat = HeartbeatView{0, context_->now, true, std::nullopt, 0};
-    changed_(id);
+    calls_.changed(id);
   }
   // Not at once, or an unreachable server would be asked without a pause.
   next_look_ = std::min(next_look_, context_->now + context_->settings.retry_backoff_max);
 }
 
-void Monitor::Reread(const std::string& id, WorkerView& worker) {
+// A bucket that was restored may have lost heartbeats that this term never saw, and with them what
+// the tombstone's compare-and-set proves.
+void Monitor::Confirm(const std::string& id, WorkerView& worker) {
+  worker.confirming = true;
+  calls_.ask_stream([this, id, tombstone = worker.heartbeat.revision](bool same) {
+    OnConfirm(id, tombstone, same);
+  });
+}
+
+void Monitor::OnConfirm(const std::string& id, std::uint64_t tombstone, bool same) {
+  WorkerView& worker = view_->workers[id];
+  worker.confirming = false;
+  if (!same) {
+    next_look_ = std::min(next_look_, context_->now + context_->settings.retry_backoff_max);
+    return;
+  }
+  if (worker.heartbeat.revision == tombstone) {
+    worker.heartbeat.lease_over_at = worker.heartbeat.lease_over_if_confirmed;
+  }
+  calls_.changed(id);
+}
+
+void Monitor::RereadDoc(const std::string& id, WorkerView& worker) {
   worker.doc.rereading = true;
   context_->Get(scope_, Bucket::kAssignment, id, [this, id](const KvAnswer& answer) {
     WorkerView& now = view_->workers[id];
     now.doc.rereading = false;
     if (answer.code == KvCode::kOk) {
-      if (view_->TakeDoc(answer.entry)) changed_(id);
+      if (view_->TakeDoc(answer.entry)) calls_.changed(id);
     } else if (answer.code != KvCode::kNotFound) {
       next_look_ = std::min(next_look_, context_->now + context_->settings.retry_backoff_max);
       return;
     }
     if (now.heartbeat.live() && now.unexplained()) {
       Condemn(id, "it applied an assignment that no longer exists");
-      changed_(id);
+      calls_.changed(id);
     }
   });
 }

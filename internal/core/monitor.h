@@ -17,9 +17,14 @@ namespace parti::core {
 
 class Monitor {
  public:
-  // `changed`: a view changed through an answer to this monitor.
-  Monitor(Context* context, GroupView* view, const Term& term,
-          std::function<void(const std::string&)> changed);
+  struct Calls {
+    std::function<void(const std::string&)> changed;  // a view, through an answer to this monitor
+    // Asks whether the heartbeat bucket still is what this term's picture was made of. If it isn't,
+    // the term ends.
+    std::function<void(std::function<void(bool same)>)> ask_stream;
+    std::function<void()> went_back;  // a heartbeat stands that is older than one that was seen
+  };
+  Monitor(Context* context, GroupView* view, const Term& term, Calls calls);
 
   // Looks at everyone: called after the first scan, and whenever something may be due.
   void Look();
@@ -47,13 +52,15 @@ class Monitor {
   void Evict(const std::string& id, WorkerView& worker, const Verdict& verdict);
   void OnEvictAnswer(const std::string& id, const wire::Heartbeat& tombstone, EvictionReason reason,
                      const KvAnswer& answer);
-  void Reread(const std::string& id, WorkerView& worker);
-  void OnReread(const std::string& id, const KvAnswer& answer);
+  void OnReread(const std::string& id, std::uint64_t known, const KvAnswer& answer);
+  void Confirm(const std::string& id, WorkerView& worker);
+  void OnConfirm(const std::string& id, std::uint64_t tombstone, bool same);
+  void RereadDoc(const std::string& id, WorkerView& worker);
 
   Context* const context_;
   GroupView* const view_;
   const Term term_;
-  const std::function<void(const std::string&)> changed_;
+  const Calls calls_;
   Scope scope_;
   Nanos suspects_until_ = kNever;
   Nanos next_look_ = kNever;  // no later than the earliest deadline

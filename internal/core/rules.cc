@@ -6,11 +6,12 @@ namespace parti::core {
 
 namespace {
 constexpr std::array<std::string_view, static_cast<std::size_t>(Rule::kCount)> kNames = {
-    "read-after-fence",     "scan-reaches-end",      "hear-after-fence",     "check-fence",
-    "grant-only-free",      "keep-releasing",        "unacked-holds-all",    "never-older-life",
-    "rewrite-is-grant",     "rewrite-foreign",       "remember-unanswered",  "forward-only",
-    "wait-after-tombstone", "lease-from-send",       "stop-at-tombstone",    "joiner-watches",
-    "first-grant-waits",    "unexplained-holds-all", "unreadable-holds-all", "drain-before-ack",
+    "read-after-fence",     "scan-reaches-end",  "hear-after-fence",      "check-fence",
+    "grant-only-free",      "keep-releasing",    "unacked-holds-all",     "never-older-life",
+    "rewrite-is-grant",     "rewrite-foreign",   "remember-unanswered",   "forward-only",
+    "wait-after-tombstone", "confirm-tombstone", "lease-from-send",       "stop-at-tombstone",
+    "joiner-watches",       "first-grant-waits", "unexplained-holds-all", "unreadable-holds-all",
+    "drain-before-ack",
 };
 }  // namespace
 

@@ -23,6 +23,7 @@ enum class Rule : std::uint32_t {
   kRememberUnanswered,   // [7] a doc write without an answer may still land
   kForwardOnly,          // [8] docs are applied in rising revision order
   kWaitAfterTombstone,   // an evicted life's lease is waited out
+  kConfirmTombstone,     // … and from before the tombstone only if its bucket is the same still
   kLeaseFromSend,        // the lease counts from before the send, of the very number found
   kStopAtTombstone,      // a heartbeat conflict is read back; a tombstone ends the life
   kJoinerWatches,        // an id is free only after its lease was watched to run out

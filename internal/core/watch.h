@@ -37,8 +37,9 @@ class Watch {
   bool ready() const { return ready_; }
   // Every message up to here was seen or is known to be gone.
   std::uint64_t position() const { return position_; }
-  // The same, of all snapshots of this stream since Open.
+  // How far this stream is known to have got since Open, by all snapshots and otherwise.
   std::uint64_t furthest() const { return std::max(furthest_, position_); }
+  void Know(std::uint64_t sequence) { furthest_ = std::max(furthest_, sequence); }
   // The highest revision that was delivered since the watch was opened.
   std::uint64_t highest_seen() const { return highest_seen_; }
   std::uint64_t stream_id() const { return stream_id_; }

@@ -118,6 +118,7 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
                        leader.holder, floor));
   }
   if (change) {
+    fenced_at_.try_emplace({leader.epoch, leader.nonce}, shared_.now());
     ++leader_changes_;
     shared_.tally.Add(Count::kLeaderChange);
   }
@@ -203,8 +204,11 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
   ++documents_;
   if (leader_ && doc.epoch < leader_->epoch) shared_.tally.Add(Count::kDeposedWriteLanded);
   const auto last = docs_.find(key);
-  // Sent before the bucket was recreated, it may hit a revision of the new one by chance.
-  const bool strayed = sent.decided_at < doc_bucket_made_at_;
+  // By a leader that knows the bucket of before, it may hit a revision of the new one by chance.
+  const auto fenced = fenced_at_.find({doc.epoch, doc.nonce});
+  const bool old_term = fenced != fenced_at_.end() && fenced->second < doc_bucket_made_at_ &&
+                        last != docs_.end() && doc.epoch < last->second.doc.epoch;
+  const bool strayed = sent.decided_at < doc_bucket_made_at_ || old_term;
   if (last != docs_.end() && !strayed) {
     const wire::Doc& before = last->second.doc;
     if (std::pair(doc.epoch, doc.version) < std::pair(before.epoch, before.version)) {
@@ -224,8 +228,9 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
     }
   }
   rules_.CheckHold(sent, stream_id);
-  rules_.DocAccepted(sent, last == docs_.end() ? nullptr : &last->second.doc,
-                     leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce);
+  rules_.DocAccepted(
+      sent, last == docs_.end() ? nullptr : &last->second.doc,
+      !strayed && leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce);
   docs_[key] = {doc, revision};
   // A stream that lost its end uses revisions again.
   history_.emplace(std::pair(revision, stream_id),

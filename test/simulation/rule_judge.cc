@@ -179,7 +179,8 @@ void RuleJudge::DocAccepted(const SentPut& sent, const wire::Doc* before, bool c
   CheckLease(sent, before);
   auto& granted = granted_[doc.life_nonce];
   for (const OwnedPartition& owned : doc.owned) granted.emplace(owned.id, owned.token);
-  // Nobody will apply what a deposed leader writes.
+  // Nobody will apply what a deposed leader writes, nor what strayed into another bucket: who it is
+  // for has applied what came after it [8].
   if (!current || !shared_.exclusive()) return;
   // Nor will anybody what lands for a life that is over.
   const int process = Liver(doc.life_nonce);

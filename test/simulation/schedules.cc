@@ -403,6 +403,35 @@ Played TombstoneOfTheUnseen(std::uint64_t seed, History* history) {
   return s.Verdict(successor.leads() && evicted_by == 1);
 }
 
+// A worker's newest heartbeat, which its leader didn't hear, is lost when the bucket is restored
+// from a backup: the leader's tombstone meets just the heartbeat that it knows. The worker is cut
+// off.
+Played ConfirmTombstone(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 8 * kSecond;
+  scenario.settings.heartbeat_interval = 3 * kSecond;
+  scenario.settings.poll_interval = 60 * kSecond;  // which would notice
+  Stage s(scenario, history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  int beats = 0;
+  s.network().OnChange([&](Bucket bucket, const std::string& key) {
+    if (bucket == Bucket::kHeartbeat && key == s.Id(b)) ++beats;
+  });
+  if (!s.Until(5 * kSecond, [&] { return beats == 1; })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  const std::uint64_t then = s.network().stream(Bucket::kHeartbeat).last_sequence();
+  s.network().StallWatches(leader, Bucket::kHeartbeat);
+  if (!s.Until(5 * kSecond, [&] { return beats == 2; })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  s.network().Cut(&b);
+  s.network().RollBack(Bucket::kHeartbeat, then);
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(true);
+}
+
 // Claim and heartbeat of a worker that is cut off vanish without a trace, and a process joins that
 // has no other id to take. A document still tells of the life that may go on.
 Played PurgedId(std::uint64_t seed, History* history) {
@@ -515,6 +544,8 @@ const std::vector<Schedule>& Schedules() {
        Rule::kRememberUnanswered, RememberUnanswered},
       {"hear-after-fence", "a power cut takes a document back that its worker has applied",
        Rule::kHearAfterFence, HearAfterFence},
+      {"confirm-tombstone", "a tombstone meets the heartbeat that a backup has brought back",
+       Rule::kConfirmTombstone, ConfirmTombstone},
       {"forward-only", "a watch that is opened anew shows a document superseded long ago",
        Rule::kForwardOnly, ForwardOnly},
       {"scan-reaches-end", "a new leader's scans end before the last grant and its acknowledgement",
