@@ -9,6 +9,7 @@
  *
  * Every message may be late; heartbeats and their answers may be lost, and an unanswered heartbeat may land
  * after the next one was sent. Anybody who leads or led may write a tombstone; somebody may delete the key.
+ * RESTORE: once, the bucket may come back from a backup, with an older heartbeat and under another identity.
  *
  * RULE and NO_… as in ownership.pml. Bounds: MAXNUM heartbeats, two of them under way at once. */
 #ifndef MAXNUM
@@ -43,6 +44,25 @@ bit waiting, reading;
 bit term;                                                   /* the successor leads */
 byte recnum, recage;                                        /* the newest record that it got, and since when */
 byte xkind, xnum, xage;                                     /* its view of the heartbeat, and since when */
+#ifdef RESTORE
+bit stream, xstream;                                        /* the bucket's identity; the one of its picture */
+bit confirmed;                                              /* asked for after the tombstone, it was the same */
+byte tombage;                                               /* since its sight of the tombstone */
+#define UNCONFIRMED confirmed = 0; tombage = 0
+#define CONFIRMED confirmed = 1; tombage = 0
+#define OLD (kind == LIVE && xkind == LIVE && num < xnum)   /* views only rise */
+/* RULE confirm-tombstone: internal/core/group_view.cc. Else the wait counts from the tombstone. */
+#ifdef NO_CONFIRM_TOMBSTONE
+#define WAITED (xage == WAIT)
+#else
+#define WAITED (tombage == WAIT || (confirmed && xage == WAIT))
+#endif
+#else
+#define UNCONFIRMED skip
+#define CONFIRMED skip
+#define OLD 0
+#define WAITED (xage == WAIT)
+#endif
 #define CLAIMS (alive && left > 0)
 
 byte missed;                                                /* ticks until the worker's clock may miss one */
@@ -102,6 +122,9 @@ end:
   do
   :: LAND(0) :: LAND(1) :: LOSE(0) :: LOSE(1)
   :: d_step { kind == LIVE -> kind = DELETED; num = 0; printf("somebody: deletes the heartbeat\n") }
+#ifdef RESTORE
+  :: d_step { kind == LIVE && num > 1 && !stream -> stream = 1; num--; printf("a backup brings heartbeat %d back\n", num) }
+#endif
   :: d_step { kind == LIVE -> rkind = kind; rnum = num; kind = EVICTED; printf("the predecessor: a tombstone replaces heartbeat %d\n", num) }
   od
 }
@@ -121,21 +144,32 @@ proctype Leader() {
 end:
   do
   :: d_step { !term && record != recnum -> recnum = record; recage = 0; printf("successor: gets `leader`, which names heartbeat %d\n", recnum) }
-  :: d_step { !term -> term = 1; printf("successor: takes over\n") }
-  :: d_step { term && (xkind != kind || xnum != num) ->
+#ifdef RESTORE
+  /* another bucket than the record names: the longest lease is waited out from here */
+  :: d_step { !term -> term = 1; xstream = stream; recnum = (stream -> 0 : recnum); printf("successor: takes over\n") }
+  :: d_step { term && xkind == EVICTED && !confirmed ->
        if
-       :: kind == EVICTED && xkind != 0 && RECEIVED -> skip /* the wait counts from that sight */
+       :: stream == xstream -> confirmed = 1; printf("successor: the bucket is the same still\n")
+       :: else -> xstream = stream; xkind = 0; xnum = 0; xage = 0; recnum = 0; UNCONFIRMED;
+          printf("successor: the bucket is another one; it begins a new term\n")
+       fi }
+#else
+  :: d_step { !term -> term = 1; printf("successor: takes over\n") }
+#endif
+  :: d_step { term && (xkind != kind || xnum != num) && !OLD ->
+       if
+       :: kind == EVICTED && xkind != 0 && RECEIVED -> UNCONFIRMED /* the wait counts from that sight */
        :: kind == LIVE && NAMED && num > 0 -> xage = recage
-       :: else -> xage = 0
+       :: else -> xage = 0; CONFIRMED
        fi;
        xkind = kind; xnum = num;
        printf("successor: sees the key: kind %d, heartbeat %d; counts from %d ticks ago\n", kind, num, xage) }
   :: d_step { term && (xkind == LIVE || xkind == DELETED) && xkind == kind && xnum == num ->
-       rkind = kind; rnum = num; kind = EVICTED; xkind = EVICTED; printf("successor: a tombstone replaces heartbeat %d\n", num) }
+       rkind = kind; rnum = num; kind = EVICTED; xkind = EVICTED; UNCONFIRMED; printf("successor: a tombstone replaces heartbeat %d\n", num) }
 #ifdef NO_WAIT_AFTER_TOMBSTONE
   :: d_step { xkind == EVICTED -> printf("successor: the life is over\n"); assert(!CLAIMS) }
 #else
-  :: d_step { xkind == EVICTED && xage == WAIT && CLAIMS -> printf("successor: the lease is over, all is free\n"); assert(!CLAIMS) }
+  :: d_step { xkind == EVICTED && WAITED && CLAIMS -> printf("successor: the lease is over, all is free\n"); assert(!CLAIMS) }
 #endif
   od
 }
@@ -147,6 +181,9 @@ end:
   do
   :: d_step { CLAIMS ->                                     /* afterwards time tells nothing new */
        OLDER(xage, WAIT); OLDER(recage, WAIT);
+#ifdef RESTORE
+       OLDER(tombage, WAIT);
+#endif
        if
        :: missed == 0 -> missed = SLOW - 1; printf("a tick, which the worker's clock misses\n")
        :: 1 -> if :: missed > 0 -> missed-- :: else fi;

@@ -118,7 +118,6 @@ void KvJudge::CheckLeader(const wire::Leader& leader) {
                        leader.holder, floor));
   }
   if (change) {
-    fenced_at_.try_emplace({leader.epoch, leader.nonce}, shared_.now());
     ++leader_changes_;
     shared_.tally.Add(Count::kLeaderChange);
   }
@@ -205,8 +204,7 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
   if (leader_ && doc.epoch < leader_->epoch) shared_.tally.Add(Count::kDeposedWriteLanded);
   const auto last = docs_.find(key);
   // By a leader that knows the bucket of before, it may hit a revision of the new one by chance.
-  const auto fenced = fenced_at_.find({doc.epoch, doc.nonce});
-  const bool old_term = fenced != fenced_at_.end() && fenced->second < doc_bucket_made_at_ &&
+  const bool old_term = rules_.FencedAt({doc.epoch, doc.nonce}) < doc_bucket_made_at_ &&
                         last != docs_.end() && doc.epoch < last->second.doc.epoch;
   const bool strayed = sent.decided_at < doc_bucket_made_at_ || old_term;
   if (last != docs_.end() && !strayed) {

@@ -89,7 +89,6 @@ class KvJudge {
   std::array<bool, wire::kBucketCount> broken_{};
   std::array<bool, wire::kBucketCount> wiped_{};
   core::Nanos doc_bucket_made_at_ = 0;
-  std::map<std::pair<std::uint64_t, std::uint64_t>, Nanos> fenced_at_;  // of each epoch and nonce
   // Lives whose heartbeat somebody removed, by worker id.
   struct Removed {
     std::uint64_t nonce = 0;

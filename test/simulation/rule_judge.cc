@@ -383,6 +383,13 @@ void RuleJudge::Evicted(int process, const core::EvictionNote& note) {
   }
   if (note.reason != core::EvictionReason::kSilent) return;
   if (silence->second.span >= silence->second.lease) return;
+  // The leader of a bucket of before knows another heartbeat of that revision. (Its tombstone proves
+  // nothing to it.)
+  const auto of_before = holds_.lower_bound({silence->second.epoch, 0});
+  if (of_before != holds_.end() && of_before->first.first == silence->second.epoch &&
+      of_before->second.at < beats_forgotten_at_) {
+    return;
+  }
   Broken("nobody is evicted for silence before its lease was over",
          fmt::format("{}: {:.6f} s after its last heartbeat, its lease is {:.6f} s", note.worker,
                      Seconds(silence->second.span), Seconds(silence->second.lease)));

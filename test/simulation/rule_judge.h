@@ -85,19 +85,27 @@ class RuleJudge {
   void LifeBegan(int process) { begun_.insert(newest_life_.at(process)); }
   // A process has lived it, or does.
   bool HasBegun(std::uint64_t nonce) const { return begun_.contains(nonce); }
+  using Term = std::pair<std::uint64_t, std::uint64_t>;  // epoch, nonce
+  // When the term's first record was accepted; kNever, if there was none.
+  Nanos FencedAt(const Term& term) const {
+    const auto hold = holds_.find(term);
+    return hold == holds_.end() ? core::kNever : hold->second.at;
+  }
   // The process lives that life.
   bool Lives(int process, std::uint64_t nonce) const { return Liver(nonce) == process; }
 
   // By hand. What no record tells any more can't be judged.
   void Tampered() { tampered_ = true; }
   void HeartbeatForgotten(const std::string& worker) { beats_.erase(worker); }
-  void HeartbeatsForgotten() { beats_.clear(); }
+  void HeartbeatsForgotten() {
+    beats_.clear();
+    beats_forgotten_at_ = shared_.now();
+  }
   void DocsForged() { docs_forged_ = true; }
   void DocsWiped() { docs_wiped_at_ = shared_.now(); }
   void EpochsForgotten() { epochs_forgotten_ = true; }
 
  private:
-  using Term = std::pair<std::uint64_t, std::uint64_t>;  // epoch, nonce
   struct Beat {
     std::uint64_t nonce = 0;
     Nanos sent_at = 0;   // of the newest, in true time
@@ -190,6 +198,7 @@ class RuleJudge {
   bool tampered_ = false;
   bool docs_forged_ = false;
   Nanos docs_wiped_at_ = 0;
+  Nanos beats_forgotten_at_ = 0;
   bool epochs_forgotten_ = false;
 };
 
