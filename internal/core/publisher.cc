@@ -230,7 +230,8 @@ void Publisher::EmptyDoc(const std::string& id, WorkerView& worker) {
   // that was evicted and may go on, it would say that this one holds nothing.
   if (worker.heartbeat.evicted() && context_->now < worker.heartbeat.lease_over_at) return;
   Draft draft;
-  draft.doc.version = std::max(calculator_->plan().version, doc.version);
+  // Not the doc's own: it may be a predecessor's that landed late, and no plan of ours follows it.
+  draft.doc.version = calculator_->plan().version;
   draft.doc.life_incarnation = std::max(doc.incarnation, worker.heartbeat.record->incarnation);
   draft.doc.life_nonce = doc.valid && doc.incarnation == draft.doc.life_incarnation
                              ? doc.life_nonce
