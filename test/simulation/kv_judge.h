@@ -61,6 +61,7 @@ class KvJudge {
   struct DocSeen {
     wire::Doc doc;
     std::uint64_t revision = 0;
+    bool current = false;  // of the term that stood in `leader` when it was accepted
   };
 
   void CheckLeader(const wire::Leader& leader);

@@ -383,8 +383,8 @@ void RuleJudge::Evicted(int process, const core::EvictionNote& note) {
   }
   if (note.reason != core::EvictionReason::kSilent) return;
   if (silence->second.span >= silence->second.lease) return;
-  // The leader of a bucket of before knows another heartbeat of that revision. (Its tombstone proves
-  // nothing to it.)
+  // The leader of a bucket of before knows another heartbeat of that revision. (Its tombstone
+  // proves nothing to it.)
   const auto of_before = holds_.lower_bound({silence->second.epoch, 0});
   if (of_before != holds_.end() && of_before->first.first == silence->second.epoch &&
       of_before->second.at < beats_forgotten_at_) {

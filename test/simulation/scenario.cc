@@ -274,9 +274,9 @@ class Drawing {
   }
 
   // Moves take several docs, one after the other. With the fewest workers that may be left, a share
-  // still fits.
+  // still fits. (Of two builds, all of one may go.)
   void DrawTightDocs() {
-    if (s_.capacities_differ || s_.partitions < 6 || !random_.Chance(0.1)) return;
+    if (s_.capacities_differ || s_.partitions < 6 || !random_.Chance(0.1) || s_.two_builds) return;
     s_.tight_docs = true;
     s_.control_stays = false;
     const int workers = (s_.workers + 1) / 2;
