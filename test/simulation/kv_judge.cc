@@ -207,6 +207,7 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
   const bool old_term = rules_.FencedAt({doc.epoch, doc.nonce}) < doc_bucket_made_at_ &&
                         last != docs_.end() && doc.epoch < last->second.doc.epoch;
   const bool strayed = sent.decided_at < doc_bucket_made_at_ || old_term;
+  const bool current = leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce;
   if (last != docs_.end() && !strayed) {
     const wire::Doc& before = last->second.doc;
     if (std::pair(doc.epoch, doc.version) < std::pair(before.epoch, before.version)) {
@@ -222,17 +223,16 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
                          before.life_incarnation));
     }
   }
-  if (last != docs_.end()) CheckPause(doc, last->second.doc, key);
+  // (Nobody applied what a deposed leader wrote.)
+  if (last != docs_.end() && last->second.current) CheckPause(doc, last->second.doc, key);
   for (const OwnedPartition& owned : doc.owned) {
     if (std::find(doc.releasing.begin(), doc.releasing.end(), owned.id) != doc.releasing.end()) {
       Broken("owned and releasing are disjoint", fmt::format("{}: {}", key, owned.id));
     }
   }
   rules_.CheckHold(sent, stream_id);
-  rules_.DocAccepted(
-      sent, last == docs_.end() ? nullptr : &last->second.doc,
-      !strayed && leader_ && leader_->epoch == doc.epoch && leader_->nonce == doc.nonce);
-  docs_[key] = {doc, revision};
+  rules_.DocAccepted(sent, last == docs_.end() ? nullptr : &last->second.doc, current && !strayed);
+  docs_[key] = {doc, revision, current};
   // A stream that lost its end uses revisions again.
   history_.emplace(std::pair(revision, stream_id),
                    Written{std::make_shared<const wire::Doc>(doc), shared_.now()});

@@ -75,7 +75,8 @@ class Drawing {
       DrawControl();
       DrawTightDocs();
     }
-    s_.two_builds = random_.Chance(0.25);
+    // (All workers of one build may go.)
+    s_.two_builds = random_.Chance(0.25) && !s_.tight_docs;
     s_.upgraded_at = random_.Between(0, s_.chaos);
     return s_;
   }
@@ -274,9 +275,9 @@ class Drawing {
   }
 
   // Moves take several docs, one after the other. With the fewest workers that may be left, a share
-  // still fits. (Of two builds, all of one may go.)
+  // still fits.
   void DrawTightDocs() {
-    if (s_.capacities_differ || s_.partitions < 6 || !random_.Chance(0.1) || s_.two_builds) return;
+    if (s_.capacities_differ || s_.partitions < 6 || !random_.Chance(0.1)) return;
     s_.tight_docs = true;
     s_.control_stays = false;
     const int workers = (s_.workers + 1) / 2;
