@@ -141,6 +141,7 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
     next.incarnation = doc->life_incarnation;
     next.life_nonce = doc->life_nonce;
     next.lease_ms = doc->life_lease_ms;
+    next.strayed = own_nonce_ != 0 && next.nonce != own_nonce_;
     std::vector<std::pair<PartitionIndex, FencingToken>> owned;
     for (const OwnedPartition& partition : doc->owned) {
       owned.emplace_back(names.Intern(partition.id), partition.token);
@@ -197,6 +198,13 @@ void GroupView::SuspectOld(const std::string& id) {
   worker.suspect = (worker.heartbeat.live() && !seen && !begins) || worker.heartbeat.unreadable();
 }
 
+void GroupView::DocsRecreated(std::uint64_t own_nonce) {
+  own_nonce_ = own_nonce;
+  for (auto& [id, worker] : workers) {
+    worker.doc.strayed = worker.doc.valid && worker.doc.nonce != own_nonce;
+  }
+}
+
 void GroupView::KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at) {
   known_nonce_ = nonce;
   known_number_ = number;
@@ -221,9 +229,12 @@ bool WorkerView::MembershipChanged() {
 bool WorkerView::unexplained() const {
   // Of a tombstone, too: it repeats what the last heartbeat had applied.
   if (!heartbeat.live() && !heartbeat.evicted()) return false;
+  // Two lives of one number: after a wipe they begin anew. A doc of the other's that came late has
+  // taken the place of what told of this one.
+  if (doc.valid && !same_life() && heartbeat.record->incarnation == doc.incarnation) return true;
   if (heartbeat.record->applied_revision == 0) return false;
   if (!same_life()) return newer_life();
-  return Outran(*heartbeat.record);
+  return doc.strayed || Outran(*heartbeat.record);
 }
 
 bool WorkerView::Outran(const wire::Heartbeat& record) const {

@@ -63,6 +63,8 @@ struct DocView {
   bool unreadable = false;  // or deleted
   bool valid = false;       // a doc stands
   bool unknown = false;     // it stands in for one that could not be read
+  // It was meant for another bucket: a revision here that its worker has applied may be another's.
+  bool strayed = false;
   std::uint64_t epoch = 0;
   std::uint64_t nonce = 0;
   std::uint64_t version = 0;
@@ -157,6 +159,9 @@ class GroupView {
   bool Vouched(PartitionIndex p) const { return p < vouched_.size() && vouched_[p]; }
   void Vouch(const std::vector<PartitionIndex>& partitions);
 
+  // The assignment bucket is another than the predecessor's: what isn't of this term strayed there.
+  void DocsRecreated(std::uint64_t own_nonce);
+
   // Heartbeats of this life up to `number` were sent before `seen_at`: the lease of such a one is
   // counted from there rather than from its first sight, which spares the failover of a leader one
   // lease.
@@ -183,6 +188,7 @@ class GroupView {
 
   Context* const context_;
   std::uint64_t fence_epoch_ = 0;
+  std::uint64_t own_nonce_ = 0;  // 0: the docs are in the bucket that they were meant for
   std::vector<bool> vouched_;
   std::uint64_t known_nonce_ = 0;
   std::uint64_t known_number_ = 0;

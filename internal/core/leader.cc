@@ -175,6 +175,10 @@ void Leader::TakeOver() {
   poll_at_ = context_->now + PollInterval();
   const bool wait = unknown_past && !waived && RuleOn(Rule::kFirstGrantWaits);
   view_.SuspectAll(term_.epoch, wait);
+  if (!term_.found_absent && term_.assignment_stream != 0 &&
+      term_.assignment_stream != assignment_stream_) {
+    view_.DocsRecreated(term_.nonce);
+  }
   if (wait) {
     hold_since_ = context_->now;
     Hold();

@@ -53,6 +53,7 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
   const Written* applied = nullptr;
   Nanos at = core::kNever;
   std::uint64_t stream = 0;
+  int streams = 0;
   for (auto doc = history_.lower_bound({heartbeat.applied_revision, 0});
        doc != history_.end() && doc->first.first == heartbeat.applied_revision; ++doc) {
     const Written& written = doc->second;
@@ -61,7 +62,10 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
       continue;
     }
     at = std::min(at, written.at);
-    if (doc->first.second != stream) applied = &written;
+    if (doc->first.second != stream) {
+      applied = &written;
+      ++streams;
+    }
     stream = doc->first.second;
   }
   if (applied == nullptr) {
@@ -76,6 +80,7 @@ void KvJudge::CheckAcknowledgement(int process, const wire::Heartbeat& heartbeat
                        applied->doc->epoch));
   }
   rules_.Acknowledging(process, *applied->doc, at);
+  if (streams > 1) return;
   claims_.Acknowledging(process, applied->doc->owned,
                         fmt::format("acknowledges revision {}", heartbeat.applied_revision));
 }

@@ -432,6 +432,38 @@ Played ConfirmTombstone(std::uint64_t seed, History* history) {
   return s.Verdict(true);
 }
 
+// A worker's first document gets no answer; the next one grants more, as revision 1. Then the
+// bucket is restored to what it was before, and the first one lands there, as revision 1.
+Played AcknowledgementOfAStray(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 4 * kSecond;
+  scenario.settings.release_timeout =
+      kSecond / 5;  // an unsettled rebalance is waited for no longer
+  ScriptedStage s(scenario, history, 1);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  s.owner = [&](const std::string&) { return s.Id(b); };
+  bool sent = false;
+  Network::Ambush late;
+  late.process = &leader;
+  late.bucket = Bucket::kAssignment;
+  late.fate = Fate::kLandLate;
+  late.delay = 4 * kSecond;
+  late.when = [&](const SentPut&) { return sent = true; };
+  s.network().Lay(late);
+  if (!s.Until(3 * kSecond, [&] { return sent; })) return s.Verdict(false);
+  const Nanos lands = s.world().now() + late.delay;
+  s.world().SetPartitions(2);
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(b, "p-1"); })) return s.Verdict(false);
+  const bool first = s.network().stream(Bucket::kAssignment).last_sequence() == 1;
+  Process& c = s.Start("c");
+  s.world().RunUntil(lands - 10 * kMillisecond);
+  s.network().RollBack(Bucket::kAssignment, 0);
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(first);
+}
+
 // Claim and heartbeat of a worker that is cut off vanish without a trace, and a process joins that
 // has no other id to take. A document still tells of the life that may go on.
 Played PurgedId(std::uint64_t seed, History* history) {
@@ -574,6 +606,10 @@ const std::vector<Schedule>& Schedules() {
        "a tombstone replaces a heartbeat that the present leader never received",
        {},
        TombstoneOfTheUnseen},
+      {"ack-of-a-stray",
+       "a document lands in a restored bucket, as the revision of another that its worker applied",
+       {},
+       AcknowledgementOfAStray},
       {"purged-id",
        "claim and heartbeat of a worker that is cut off vanish, and another process joins",
        {},
