@@ -83,6 +83,7 @@ class EffectRunner {
       });
     }
     w_.claims().Unclaim(n_, unclaim);
+    if (unclaim.all) w_.rules().GaveAllUp(n_);
   }
   void operator()(const core::RunRelease& hook) {
     CheckDeadline(hook);
@@ -105,7 +106,9 @@ class EffectRunner {
                          Names(released.partitions));
     });
   }
-  void operator()(const core::AssignmentChanged&) {}
+  void operator()(const core::AssignmentChanged& change) {
+    if (change.assignment.epoch != 0) w_.rules().Changed(n_);
+  }
   void operator()(const core::StateChanged& change) {
     p_.state_ = change.to;
     Fact(7 + 64 * static_cast<std::uint64_t>(change.to),
@@ -286,7 +289,7 @@ void Process::Step(const core::Event& event) {
   next_effect_ = 0;
   world_.claims().Stepping(number_, resumed_at_);
   if (const auto* answer = std::get_if<core::KvAnswer>(&event)) {
-    world_.rules().Answered(number_, answer->request);
+    world_.rules().Answered(number_, *answer);
   }
   worker_->On(event, clock_now(), &effects_);
   CarryOut();
@@ -307,7 +310,9 @@ void Process::CarryOut() {
     if (shared_.on_effect) shared_.on_effect(*this, effect);
     std::visit(EffectRunner(this), effect);
   }
-  if (life_ == Life::kRunning) PlanTick();
+  if (life_ != Life::kRunning) return;
+  world_.rules().Stepped(number_);
+  PlanTick();
 }
 
 // A crash or a pause between two effects of one step: the process did the first, not the second.

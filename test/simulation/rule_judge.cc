@@ -42,6 +42,8 @@ void RuleJudge::Sending(const SentPut& sent) {
     }
     beating.nonce = sent.heartbeat->nonce;
     beating.request = sent.put.request;
+    beating.sent = true;
+    beating.told_epoch = std::max(beating.told_epoch, sent.heartbeat->highest_epoch);
   }
   if (sent.leader || sent.doc) CheckSender(sent);
   if (!sent.doc) return;
@@ -64,6 +66,33 @@ void RuleJudge::Sending(const SentPut& sent) {
                        sent.process, sent.put.key, Seconds(sent.decided - term->second),
                        sent.doc->epoch));
   }
+}
+
+void RuleJudge::Answered(int process, const core::KvAnswer& answer) {
+  Beating& beating = beating_[Index(process)];
+  if (beating.request == answer.request) {
+    beating.request = 0;
+    beating.troubled = answer.code != wire::KvCode::kOk;
+  }
+  std::erase_if(beating.docs, [&](const auto& doc) { return doc.second == answer.request; });
+}
+
+void RuleJudge::GaveAllUp(int process) {
+  Beating& beating = beating_[Index(process)];
+  beating.changed = false;
+  beating.owed = false;
+}
+
+// A leader waits for what a worker has applied or given back: it is told at once, or as soon as the
+// heartbeat before is answered.
+void RuleJudge::Stepped(int process) {
+  Beating& beating = beating_[Index(process)];
+  beating.owed = (beating.owed || beating.changed) && !beating.sent;
+  beating.changed = false;
+  beating.sent = false;
+  if (!beating.owed || beating.request != 0 || beating.troubled) return;
+  Broken("what a worker has applied is told at once",
+         fmt::format("{} sends no heartbeat, and none is under way", claims_.worker(process)));
 }
 
 // Only who has a life leads; what it says of its heartbeats others count leases by; and a document
@@ -177,6 +206,7 @@ void RuleJudge::DocAccepted(const SentPut& sent, const wire::Doc* before, bool c
   const wire::Doc& doc = *sent.doc;
   NoteReleasing(doc, before, sent.put.key);
   CheckLease(sent, before);
+  CheckRoom(sent, before);
   auto& granted = granted_[doc.life_nonce];
   for (const OwnedPartition& owned : doc.owned) granted.emplace(owned.id, owned.token);
   // Nobody will apply what a deposed leader writes, nor what strayed into another bucket: who it is
@@ -263,6 +293,29 @@ void RuleJudge::CheckLease(const SentPut& sent, const wire::Doc* before) {
                      Seconds(dying->second.until - sent.decided_at)));
 }
 
+// What is added to a document has room beside what stands there and what is to be released, by the
+// measure that the leader plans by. (What is offered again has its room already.)
+void RuleJudge::CheckRoom(const SentPut& sent, const wire::Doc* before) {
+  const wire::Doc& doc = *sent.doc;
+  if (before == nullptr || before->nonce != doc.nonce || before->life_nonce != doc.life_nonce) {
+    return;
+  }
+  bool adds = false;
+  std::size_t bytes = wire::kDocBaseBytes;
+  for (const OwnedPartition& owned : doc.owned) {
+    const auto was = std::find_if(before->owned.begin(), before->owned.end(),
+                                  [&](const OwnedPartition& one) { return one.id == owned.id; });
+    if (was != before->owned.end() && was->token != owned.token) continue;
+    adds = adds || was == before->owned.end();
+    bytes += wire::DocBytesPerPartition(owned.id);
+  }
+  for (const std::string& id : doc.releasing) bytes += wire::DocBytesPerPartition(id);
+  const std::size_t limit = settings_[Index(sent.process)].max_doc_bytes;
+  if (!adds || bytes <= limit) return;
+  Broken("moves too big for one document go in batches",
+         fmt::format("that of {} may take {} bytes, {} are allowed", sent.put.key, bytes, limit));
+}
+
 // A leader that wrote a document which has forgotten all that the one before took away knew that it
 // was acknowledged: what it takes away now is to be released from now on.
 void RuleJudge::NoteReleasing(const wire::Doc& doc, const wire::Doc* before,
@@ -301,6 +354,11 @@ void RuleJudge::Acknowledging(int process, const wire::Doc& doc, Nanos accepted_
 }
 
 void RuleJudge::Claim(int process, const core::Claim& effect) {
+  if (const std::uint64_t told = beating_[Index(process)].told_epoch; effect.epoch < told) {
+    Broken("who has told of an epoch adds nothing under an older one [2]",
+           fmt::format("{} told of epoch {} and claims under epoch {}", claims_.worker(process),
+                       told, effect.epoch));
+  }
   const auto life = newest_life_.find(process);
   if (docs_forged_ || life == newest_life_.end()) return;
   const auto& granted = granted_[life->second];

@@ -73,12 +73,13 @@ class RuleJudge {
   // The process acknowledges a document that was accepted then.
   void Acknowledging(int process, const wire::Doc& doc, Nanos accepted_at);
   void Claim(int process, const core::Claim& effect);
-  // Core is told the answer to this request.
-  void Answered(int process, core::RequestId request) {
-    Beating& beating = beating_[static_cast<std::size_t>(process)];
-    if (beating.request == request) beating.request = 0;
-    std::erase_if(beating.docs, [request](const auto& doc) { return doc.second == request; });
-  }
+  // Core is told this answer.
+  void Answered(int process, const core::KvAnswer& answer);
+  // What the process holds has changed, or it has applied a document; it gave everything up; all
+  // that this step of its core asked for is carried out.
+  void Changed(int process) { beating_[static_cast<std::size_t>(process)].changed = true; }
+  void GaveAllUp(int process);
+  void Stepped(int process);
   void Evicted(int process, const core::EvictionNote& note);
   // `decided`: when core did, in true time.
   void Planned(int process, const core::RebalanceNote& note, Nanos decided);
@@ -138,6 +139,7 @@ class RuleJudge {
   void CheckChallenge(const SentPut& sent, const wire::Leader& before);
   void CheckSender(const SentPut& sent);
   void CheckLease(const SentPut& sent, const wire::Doc* before);
+  void CheckRoom(const SentPut& sent, const wire::Doc* before);
   void CheckHeld(const SentPut& sent, const Hold& hold, std::string_view what);
   void CheckWindow(const core::RebalanceNote& note, const core::Settings& settings);
   void NoteReleasing(const wire::Doc& doc, const wire::Doc* before, const std::string& worker);
@@ -149,6 +151,11 @@ class RuleJudge {
   struct Beating {
     std::uint64_t nonce = 0;
     core::RequestId request = 0;
+    bool troubled = false;  // the newest answer tells nothing: it tries again when it sees fit
+    bool sent = false;      // one, in this step
+    bool changed = false;   // in this step: something that a heartbeat is to tell
+    bool owed = false;      // … and in one before
+    std::uint64_t told_epoch = 0;
     // Likewise its documents: in which term, to whom.
     std::vector<std::pair<std::pair<std::uint64_t, std::string>, core::RequestId>> docs;
   };
