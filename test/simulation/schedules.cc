@@ -1,5 +1,7 @@
 #include "test/simulation/schedules.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <functional>
 #include <memory>
@@ -7,6 +9,7 @@
 #include <vector>
 
 #include "internal/wire/records.h"
+#include "test/simulation/restored.h"
 #include "test/simulation/stage.h"
 
 namespace parti::simulation {
@@ -35,25 +38,36 @@ Played CheckFence(std::uint64_t seed, History* history) {
 // [6] The same, while the successor is taking the partition away from whom it gave it to, in order
 // to give it to the very worker whose stale document then appears. Consistent hashing does that
 // when a worker comes and another goes.
-Played RewriteIsGrant(std::uint64_t seed, History* history) {
+// `holder_first`: the holder's id comes before that worker's.
+Played TakeBack(std::uint64_t seed, History* history, bool holder_first) {
+  // Longer than a lease, and shorter than what a worker waits before it looks for a document
+  // itself.
+  constexpr Nanos kDelay = 30 * kSecond;
   ScriptedStage s(Calm(seed), history, 1);
   Process& leader = s.StartLeader();
+  Process* holder = nullptr;
+  if (holder_first) {
+    holder = &s.Start("d");
+    s.world().RunFor(100 * kMillisecond);
+  }
   const Process& b = s.Start("b");
   const Process& c = s.Start("c");
   s.owner = [&](const std::string&) { return s.Id(c); };
   if (!s.Settle()) return s.Verdict(false);
   std::string to;
-  s.DelayGrant(leader, "p-1", 40 * kSecond, &to);
+  s.DelayGrant(leader, "p-1", kDelay, &to);
   s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
   s.world().SetPartitions(2);
   if (!s.Until(3 * kSecond, [&] { return !to.empty(); })) return s.Verdict(false);
-  const Nanos lands = s.world().now() + 40 * kSecond;
-  Process& d = s.Start("d");
+  const Nanos lands = s.world().now() + kDelay;
+  if (!holder_first) holder = &s.Start("d");
+  const Process& d = *holder;
   Process& idle = s.Start("e");
   s.world().RunFor(50 * kMillisecond);
   s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? d : c); };
   leader.Crash();
   if (!s.Settle() || !s.Owns(d, "p-1") || to != s.Id(b)) return s.Verdict(false);
+  if ((s.Id(d) < s.Id(b)) != holder_first) return s.Verdict(false);
   // The holder hears nothing when it is asked to give it back.
   s.world().RunUntil(lands - kSecond);
   s.network().StallWatches(d, Bucket::kAssignment);
@@ -62,6 +76,12 @@ Played RewriteIsGrant(std::uint64_t seed, History* history) {
   s.world().RunUntil(lands + 3 * kSecond);
   return s.Verdict(true);
 }
+
+Played RewriteIsGrant(std::uint64_t seed, History* history) {
+  return TakeBack(seed, history, false);
+}
+
+Played SeveralHold(std::uint64_t seed, History* history) { return TakeBack(seed, history, true); }
 
 // [7] A grant without an answer lands after the leader itself changed its mind.
 Played RememberUnanswered(std::uint64_t seed, History* history) {
@@ -527,26 +547,56 @@ Played StuckRelease(std::uint64_t seed, History* history) {
 
 // Two workers swap their partitions. One gives its own up at once, so that the other is granted it
 // by a second document while it still drains what the first one takes away.
-Played DocumentWhileDraining(std::uint64_t seed, History* history) {
-  ScriptedStage s(Calm(seed), history, 2);
+// `partitions`: b has the first half of them.
+Played Swap(std::uint64_t seed, History* history, int partitions, std::size_t max_doc_bytes) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.max_doc_bytes = max_doc_bytes;
+  ScriptedStage s(scenario, history, partitions);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
   Process& c = s.Start("c");
-  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
+  const std::string half = fmt::format("p-{}", partitions / 2);
+  s.owner = [&](const std::string& id) { return s.Id(id < half ? b : c); };
   if (!s.Settle()) return s.Verdict(false);
   b.hooks().Hold();
-  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? c : b); };
+  s.owner = [&](const std::string& id) { return s.Id(id < half ? c : b); };
   leader.Deliver(core::RebalanceRequested{});
   s.world().RunFor(2 * kSecond);
-  const bool drains = !s.Owns(b, "p-0") && !s.Owns(c, "p-1") && !s.Owns(c, "p-0");
+  const bool drains = !s.Owns(b, "p-0") && !s.Owns(c, half) && !s.Owns(c, "p-0");
   b.hooks().LetGo();
-  const auto swapped = [&] { return s.Owns(b, "p-1") && s.Owns(c, "p-0"); };
+  const auto swapped = [&] { return s.Owns(b, half) && s.Owns(c, "p-0"); };
   if (drains && !s.Until(8 * kSecond, swapped) && s.world().verdict().good()) {
     s.world().shared().verdict.Broken(s.world().now(),
                                       "what comes while a worker drains is applied afterwards",
                                       "the partitions were not swapped within 8 s");
   }
   return s.Verdict(drains);
+}
+
+Played DocumentWhileDraining(std::uint64_t seed, History* history) {
+  return Swap(seed, history, 2, Calm(seed).settings.max_doc_bytes);
+}
+
+// The same, of more than has room in a document beside what is to be released.
+Played MovesInBatches(std::uint64_t seed, History* history) {
+  return Swap(seed, history, 4, wire::kDocBaseBytes + 3 * wire::DocBytesPerPartition("p-0"));
+}
+
+// What a worker gave back goes to another for a while, whatever the strategy says.
+Played GivenBack(std::uint64_t seed, History* history) {
+  ScriptedStage s(Calm(seed), history, 2);
+  s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  s.owner = [&](const std::string&) { return s.Id(b); };
+  b.hooks().FailAcquires("no");
+  const auto owns_it = [&] { return s.Owns(c, "p-0") && s.Owns(c, "p-1"); };
+  const bool given = s.Until(4 * kSecond, owns_it);
+  if (!given && s.world().verdict().good()) {
+    s.world().shared().verdict.Broken(s.world().now(), "what a worker gave back goes to another",
+                                      "another that could have it was given nothing within 4 s");
+  }
+  return s.Verdict(true);
 }
 
 // The document that a worker applied vanishes without a trace, and then its leader leaves.
@@ -572,6 +622,10 @@ const std::vector<Schedule>& Schedules() {
       {"rewrite-is-grant",
        "the same, while the successor takes the partition back to move it there",
        Rule::kRewriteIsGrant, RewriteIsGrant},
+      {"several-hold",
+       "the same, and the holder's id comes before that of the worker to have it next",
+       {},
+       SeveralHold},
       {"remember-unanswered", "a grant without an answer lands after its leader changed its mind",
        Rule::kRememberUnanswered, RememberUnanswered},
       {"hear-after-fence", "a power cut takes a document back that its worker has applied",
@@ -626,6 +680,26 @@ const std::vector<Schedule>& Schedules() {
        "a worker is granted something while it still drains something else",
        {},
        DocumentWhileDraining},
+      {"moves-in-batches",
+       "the same, where a document has no room for all of it",
+       {},
+       MovesInBatches},
+      {"given-back",
+       "a worker whose acquire hook fails is the only one that the strategy knows of",
+       {},
+       GivenBack},
+      {"heartbeat-from-before",
+       "a heartbeat that is older than what a power cut took back reaches the next leader",
+       {},
+       HeartbeatFromBefore},
+      {"leader-goes-back",
+       "a power cut takes a leader's record back, and a grant of its predecessor lands",
+       {},
+       LeaderGoesBack},
+      {"longest-lease",
+       "nothing but an old document tells of the lease of a worker that is cut off",
+       {},
+       LongestLease},
       {"unexplained-holds-all", "the document that a worker applied vanishes without a trace",
        Rule::kUnexplainedHoldsAll, UnexplainedHoldsAll},
   };
