@@ -5,6 +5,20 @@
 #include "test/simulation/stage.h"
 
 namespace parti::simulation {
+namespace {
+
+// From now on the leader's record is no longer renewed, and its next one is another's. It lives on,
+// so that its successor waits for nobody but those whom the schedule is about.
+void Depose(Stage* s, const Process& leader) {
+  Network::Ambush renewal;
+  renewal.process = &leader;
+  renewal.bucket = Bucket::kElection;
+  renewal.fate = Fate::kLoseRequest;
+  renewal.times = 1000;
+  s->network().Lay(renewal);
+}
+
+}  // namespace
 
 // [1] A power cut takes the newest document back. Its worker has applied it, and an older heartbeat
 // of that worker, which tells of neither that nor the fence, reaches the server only after the next
@@ -42,13 +56,7 @@ Played HeartbeatFromBefore(std::uint64_t seed, History* history) {
   s.world().SetPartitions(2);
   if (!s.Until(2 * kSecond, [&] { return s.Owns(b, "p-1"); })) return s.Verdict(false);
   s.network().LoseEnd(Bucket::kAssignment, then);
-  // The leader is deposed, and lives on: the next one waits for nobody but b.
-  Network::Ambush renewal;
-  renewal.process = &leader;
-  renewal.bucket = Bucket::kElection;
-  renewal.fate = Fate::kLoseRequest;
-  renewal.times = 1000;
-  s.network().Lay(renewal);
+  Depose(&s, leader);
   s.owner = [&](const std::string&) { return s.Id(c); };
   const bool led = s.Until(3 * kSecond, [&] { return c.leads(); });
   if (!led || s.world().now() > lands - 500 * kMillisecond) return s.Verdict(false);
@@ -111,6 +119,75 @@ Played LongestLease(std::uint64_t seed, History* history) {
   s.owner = [&](const std::string&) { return s.Id(c); };
   s.world().RunFor(40 * kSecond);
   return s.Verdict(true);
+}
+
+// [1] A power cut takes a move from b to c back, with all heartbeats of since then, and c is cut
+// off. The next leader finds p-0 in b's document; b has applied a newer one, and leaves.
+Played SuspectsDocument(std::uint64_t seed, History* history) {
+  ScriptedStage s(Calm(seed), history, 2);
+  Process& leader = s.StartLeader();
+  World::Birth birth;
+  birth.settings = Calm(seed).settings;
+  birth.settings->election_ttl = 60 * kSecond;  // these two don't lead next
+  birth.name = "b";
+  Process& b = s.world().StartProcess(birth);
+  birth.name = "c";
+  Process& c = s.world().StartProcess(birth);
+  Process& d = s.Start("d");
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : d); };
+  if (!s.Settle()) return s.Verdict(false);
+  const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
+  const std::uint64_t beats = s.network().stream(Bucket::kHeartbeat).last_sequence();
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? c : d); };
+  leader.Deliver(core::RebalanceRequested{});
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(c, "p-0"); })) return s.Verdict(false);
+  s.world().RunFor(100 * kMillisecond);
+  Network::Ambush lost;
+  lost.process = &b;
+  lost.bucket = Bucket::kHeartbeat;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 1000;
+  lost.when = [](const SentPut& put) {
+    return put.heartbeat && put.heartbeat->kind == wire::HeartbeatKind::kLive &&
+           put.heartbeat->highest_epoch > 1;
+  };
+  s.network().Lay(lost);
+  s.network().Cut(&c);
+  s.network().LoseEnd(Bucket::kAssignment, then);
+  s.network().LoseEnd(Bucket::kHeartbeat, beats);
+  Depose(&s, leader);
+  s.owner = [&](const std::string&) { return s.Id(d); };
+  const bool led = s.Until(3 * kSecond, [&] { return d.leads(); });
+  s.world().RunFor(20 * kMillisecond);
+  b.Leave();
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(led);
+}
+
+// [1] A power cut takes a worker's newest document back, its heartbeat is purged, and it is cut
+// off. Of its older document the next leader knows what it holds in part, and nothing of since
+// when.
+Played PurgedHeartbeat(std::uint64_t seed, History* history) {
+  ScriptedStage s(Calm(seed), history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  if (!s.Settle()) return s.Verdict(false);
+  s.world().RunFor(25 * kSecond);
+  const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? c : b); };
+  s.world().SetPartitions(3);
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(b, "p-2"); })) return s.Verdict(false);
+  s.world().RunFor(100 * kMillisecond);
+  s.network().Cut(&b);
+  s.network().LoseEnd(Bucket::kAssignment, then);
+  s.network().Purge(Bucket::kHeartbeat, s.Id(b));
+  Depose(&s, leader);
+  s.owner = [&](const std::string&) { return s.Id(c); };
+  const bool led = s.Until(3 * kSecond, [&] { return c.leads(); });
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(led);
 }
 
 }  // namespace parti::simulation

@@ -12,6 +12,8 @@ namespace parti::simulation {
 Played HeartbeatFromBefore(std::uint64_t seed, History* history);
 Played LeaderGoesBack(std::uint64_t seed, History* history);
 Played LongestLease(std::uint64_t seed, History* history);
+Played SuspectsDocument(std::uint64_t seed, History* history);
+Played PurgedHeartbeat(std::uint64_t seed, History* history);
 
 }  // namespace parti::simulation
 

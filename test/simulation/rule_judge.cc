@@ -81,6 +81,7 @@ void RuleJudge::GaveAllUp(int process) {
   Beating& beating = beating_[Index(process)];
   beating.changed = false;
   beating.owed = false;
+  beating.over = true;
 }
 
 // A leader waits for what a worker has applied or given back: it is told at once, or as soon as the
@@ -354,6 +355,10 @@ void RuleJudge::Acknowledging(int process, const wire::Doc& doc, Nanos accepted_
 }
 
 void RuleJudge::Claim(int process, const core::Claim& effect) {
+  if (beating_[Index(process)].over) {
+    Broken("who gave everything up claims nothing before its next life",
+           fmt::format("process {} claims under epoch {}", process, effect.epoch));
+  }
   if (const std::uint64_t told = beating_[Index(process)].told_epoch; effect.epoch < told) {
     Broken("who has told of an epoch adds nothing under an older one [2]",
            fmt::format("{} told of epoch {} and claims under epoch {}", claims_.worker(process),

@@ -83,7 +83,10 @@ class RuleJudge {
   void Evicted(int process, const core::EvictionNote& note);
   // `decided`: when core did, in true time.
   void Planned(int process, const core::RebalanceNote& note, Nanos decided);
-  void LifeBegan(int process) { begun_.insert(newest_life_.at(process)); }
+  void LifeBegan(int process) {
+    begun_.insert(newest_life_.at(process));
+    beating_[static_cast<std::size_t>(process)].over = false;
+  }
   // A process has lived it, or does.
   bool HasBegun(std::uint64_t nonce) const { return begun_.contains(nonce); }
   using Term = std::pair<std::uint64_t, std::uint64_t>;  // epoch, nonce
@@ -155,6 +158,7 @@ class RuleJudge {
     bool sent = false;      // one, in this step
     bool changed = false;   // in this step: something that a heartbeat is to tell
     bool owed = false;      // … and in one before
+    bool over = false;      // it gave all up, and no life has begun since
     std::uint64_t told_epoch = 0;
     // Likewise its documents: in which term, to whom.
     std::vector<std::pair<std::pair<std::uint64_t, std::string>, core::RequestId>> docs;
