@@ -160,7 +160,12 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   const FencingToken fresh{term_.epoch, calculator_->plan().version};
   std::size_t bytes = wire::kDocBaseBytes;
   std::vector<FencingToken> tokens;
-  std::vector<std::pair<PartitionIndex, FencingToken>> grants;
+  struct Grant {
+    PartitionIndex partition;
+    FencingToken token;
+    bool stands;  // its room is taken already
+  };
+  std::vector<Grant> grants;
   for (const PartitionIndex p : target) {
     const auto at = std::lower_bound(doc.owned.begin(), doc.owned.end(), p);
     bool stands = standing_counts && at != doc.owned.end() && *at == p;
@@ -172,7 +177,7 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
     if (!stands && !holders.FreeFor(index, p)) continue;
     const FencingToken token =
         stands && !rewrite ? doc.tokens[static_cast<std::size_t>(at - doc.owned.begin())] : fresh;
-    grants.emplace_back(p, token);
+    grants.push_back({p, token, stands});
     if (stands) bytes += wire::DocBytesPerPartition(view_->names.Name(p));
   }
   // Moves too big for one doc go in batches: what is to be released takes room until it is.
@@ -181,14 +186,13 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
       bytes += wire::DocBytesPerPartition(view_->names.Name(p));
     }
   }
-  for (const auto& [p, token] : grants) {
-    const bool stands = same && std::binary_search(doc.owned.begin(), doc.owned.end(), p);
-    if (!stands || !standing_counts) {
-      bytes += wire::DocBytesPerPartition(view_->names.Name(p));
+  for (const Grant& grant : grants) {
+    if (!grant.stands) {
+      bytes += wire::DocBytesPerPartition(view_->names.Name(grant.partition));
       if (bytes > context_->settings.max_doc_bytes) continue;
     }
-    draft.owned.push_back(p);
-    tokens.push_back(token);
+    draft.owned.push_back(grant.partition);
+    tokens.push_back(grant.token);
   }
   // Rule [4]: what may still be held is never forgotten.
   // Model: ownership.pml, RULE keep-releasing.

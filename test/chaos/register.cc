@@ -156,6 +156,12 @@ absl::StatusOr<FencedRegister::Contents> FencedRegister::ReadAll() {
   natsStatus status =
       js_SubscribeSync(&subscription, client_.js(), Subject(">").c_str(), nullptr, &options, &code);
   if (status != NATS_OK) return NatsError(status, "can't read the register");
+  // They come faster than they are read, and there may be hundreds of thousands.
+  status = natsSubscription_SetPendingLimits(subscription, -1, -1);
+  if (status != NATS_OK) {
+    natsSubscription_Destroy(subscription);
+    return NatsError(status, "can't read the register");
+  }
   std::uint64_t at = 0;
   const std::string prefix = Subject("");
   while (at < end) {

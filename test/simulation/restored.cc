@@ -190,4 +190,92 @@ Played PurgedHeartbeat(std::uint64_t seed, History* history) {
   return s.Verdict(led);
 }
 
+// [1] A power cut takes the newest document back, and the leader with it. The worker that it was
+// for has applied it, and told nobody yet.
+Played HearAfterFence(std::uint64_t seed, History* history) {
+  ScriptedStage s(Calm(seed), history, 1);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  s.owner = [&](const std::string&) { return s.Id(c); };
+  if (!s.Settle()) return s.Verdict(false);
+  const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
+  Network::Ambush lost;
+  lost.process = &b;
+  lost.bucket = Bucket::kHeartbeat;
+  lost.fate = Fate::kLoseRequest;
+  lost.times = 5;
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  s.world().SetPartitions(2);
+  s.network().Lay(lost);
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(b, "p-1"); })) return s.Verdict(false);
+  s.network().LoseEnd(Bucket::kAssignment, then);
+  leader.Crash();
+  s.owner = [&](const std::string&) { return s.Id(c); };
+  const bool led = s.Until(5 * kSecond, [&] { return s.LeaderOtherThan(leader) != nullptr; });
+  s.world().RunFor(15 * kSecond);
+  return s.Verdict(led);
+}
+
+// A worker's newest heartbeat, which its leader didn't hear, is lost when the bucket is restored
+// from a backup: the leader's tombstone meets just the heartbeat that it knows. The worker is cut
+// off.
+Played ConfirmTombstone(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 8 * kSecond;
+  scenario.settings.heartbeat_interval = 3 * kSecond;
+  scenario.settings.poll_interval = 60 * kSecond;  // which would notice
+  Stage s(scenario, history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  s.Start("c");
+  if (!s.Settle()) return s.Verdict(false);
+  int beats = 0;
+  s.network().OnChange([&](Bucket bucket, const std::string& key) {
+    if (bucket == Bucket::kHeartbeat && key == s.Id(b)) ++beats;
+  });
+  if (!s.Until(5 * kSecond, [&] { return beats == 1; })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  const std::uint64_t then = s.network().stream(Bucket::kHeartbeat).last_sequence();
+  s.network().StallWatches(leader, Bucket::kHeartbeat);
+  if (!s.Until(5 * kSecond, [&] { return beats == 2; })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  s.network().Cut(&b);
+  s.network().RollBack(Bucket::kHeartbeat, then);
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(true);
+}
+
+// A worker's first document gets no answer; the next one grants more, as revision 1. Then the
+// bucket is restored to what it was before, and the first one lands there, as revision 1.
+Played AcknowledgementOfAStray(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 4 * kSecond;
+  scenario.settings.release_timeout =
+      kSecond / 5;  // an unsettled rebalance is waited for no longer
+  ScriptedStage s(scenario, history, 1);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  s.owner = [&](const std::string&) { return s.Id(b); };
+  bool sent = false;
+  Network::Ambush late;
+  late.process = &leader;
+  late.bucket = Bucket::kAssignment;
+  late.fate = Fate::kLandLate;
+  late.delay = 4 * kSecond;
+  late.when = [&](const SentPut&) { return sent = true; };
+  s.network().Lay(late);
+  if (!s.Until(3 * kSecond, [&] { return sent; })) return s.Verdict(false);
+  const Nanos lands = s.world().now() + late.delay;
+  s.world().SetPartitions(2);
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(b, "p-1"); })) return s.Verdict(false);
+  const bool first = s.network().stream(Bucket::kAssignment).last_sequence() == 1;
+  Process& c = s.Start("c");
+  s.world().RunUntil(lands - 10 * kMillisecond);
+  s.network().RollBack(Bucket::kAssignment, 0);
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(first);
+}
+
 }  // namespace parti::simulation

@@ -9,6 +9,9 @@
 
 namespace parti::simulation {
 
+Played HearAfterFence(std::uint64_t seed, History* history);
+Played ConfirmTombstone(std::uint64_t seed, History* history);
+Played AcknowledgementOfAStray(std::uint64_t seed, History* history);
 Played HeartbeatFromBefore(std::uint64_t seed, History* history);
 Played LeaderGoesBack(std::uint64_t seed, History* history);
 Played LongestLease(std::uint64_t seed, History* history);
