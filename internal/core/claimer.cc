@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <tuple>
+
 #include "internal/core/rules.h"
 #include "internal/wire/limits.h"
 
@@ -311,7 +313,7 @@ void Claimer::WriteClaim() {
 }
 
 void Claimer::OnClaimAnswer(const KvAnswer& answer) {
-  if (answer.code == KvCode::kOk) return Beat();
+  if (answer.code == KvCode::kOk) return Look();
   if (answer.code == KvCode::kRefused) {
     context_->ReportOnce("claim refused: " + answer.error, Severity::kError,
                          absl::UnavailableError("claim of " + life_.worker +
@@ -332,9 +334,37 @@ void Claimer::OnClaimReadBack(const KvAnswer& answer) {
   if (answer.code == KvCode::kOk) {
     OnClaim(answer.entry);
     const ClaimSeen* seen = FindClaim(life_.worker);
-    if (seen != nullptr && seen->record && seen->record->nonce == life_.nonce) return Beat();
+    if (seen != nullptr && seen->record && seen->record->nonce == life_.nonce) return Look();
   }
   GiveUp(true);
+}
+
+// The heartbeat that is to be replaced is the one that was watched, and not another of its revision
+// in a bucket that was recreated while the watch of it was broken.
+// Model: twins.pml, RULE joiner-watches.
+void Claimer::Look() {
+  if (heartbeat_expected_ == 0 || !RuleOn(Rule::kJoinerWatches)) return Beat();
+  context_->Get(scope_, Bucket::kHeartbeat, life_.worker, [this](const KvAnswer& a) { OnLook(a); });
+}
+
+void Claimer::OnLook(const KvAnswer& answer) {
+  if (answer.code == KvCode::kUnknown || answer.code == KvCode::kRefused) {
+    return Retry([this] { Look(); });
+  }
+  if (answer.code != KvCode::kOk) return GiveUp(true);
+  const HeartbeatSeen watched = heartbeats_[life_.worker];
+  heartbeats_.erase(life_.worker);
+  OnHeartbeat(answer.entry);
+  HeartbeatSeen& stands = heartbeats_[life_.worker];
+  const auto told = [](const HeartbeatSeen& seen) {
+    const wire::Heartbeat none;
+    const wire::Heartbeat& record = seen.record ? *seen.record : none;
+    return std::tuple(seen.revision, seen.deleted, seen.record.has_value(), record.kind,
+                      record.incarnation, record.nonce, record.number);
+  };
+  if (told(stands) != told(watched)) return GiveUp(true);
+  stands = watched;
+  Beat();
 }
 
 void Claimer::Beat() {

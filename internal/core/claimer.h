@@ -75,6 +75,8 @@ class Claimer {
   void WriteClaim();
   void OnClaimAnswer(const KvAnswer& answer);
   void OnClaimReadBack(const KvAnswer& answer);
+  void Look();
+  void OnLook(const KvAnswer& answer);
   void Beat();
   void OnBeatAnswer(const KvAnswer& answer, std::uint64_t number);
   void OnBeatReadBack(const KvAnswer& answer);
