@@ -144,7 +144,8 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
   const auto planned = calculator_->plan().workers.find(id);
   const bool in_plan = planned != calculator_->plan().workers.end() && planned->second.life == life;
   const bool same = worker.same_life();
-  if (!same && !in_plan) return;
+  // Who isn't to have anything may get it all the same by a write that got no answer.
+  if (!same && !in_plan && doc.unanswered.empty()) return;
 
   static const std::vector<PartitionIndex> kNone;
   const std::vector<PartitionIndex>& target = in_plan ? planned->second.target : kNone;
