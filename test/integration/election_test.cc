@@ -122,10 +122,11 @@ TEST(ElectionTest, ALeaderRenewsItsTermFor20SecondsAndNothingMoves) {
   EXPECT_EQ(tap.Docs().size(), docs) << "something was assigned anew";
   const std::vector<KvTap::LeaderWrite> leaders = tap.Leaders();
   EXPECT_GT(leaders.size(), records + 1) << "the term was not renewed";
-  for (const KvTap::LeaderWrite& write : leaders) {
-    EXPECT_EQ(write.leader.epoch, leaders.front().leader.epoch);
-    EXPECT_EQ(write.leader.nonce, leaders.front().leader.nonce);
-    EXPECT_EQ(write.writer, leaders.front().writer);
+  // (The tap sees what is sent, also by those who were second when the group began.)
+  for (std::size_t i = records; i < leaders.size(); ++i) {
+    EXPECT_EQ(leaders[i].leader.epoch, leaders.back().leader.epoch);
+    EXPECT_EQ(leaders[i].leader.nonce, leaders.back().leader.nonce);
+    EXPECT_EQ(leaders[i].writer, leaders.back().writer);
   }
   EXPECT_EQ(cluster.Finish(), "");
 }
