@@ -128,14 +128,14 @@ void RuleJudge::LeaderAccepted(const SentPut& sent, const wire::Leader* before) 
   if (before != nullptr) CheckChallenge(sent, *before);
   leader_at_ = shared_.now();
   const auto [hold, is_new] = holds_.try_emplace({sent.leader->epoch, sent.leader->nonce},
-                                                 Hold{shared_.now(), 0, 0, false});
+                                                 Hold{shared_.now(), 0, {}, 0, false});
   const bool names = sent.leader->heartbeat_stream != 0 || sent.leader->assignment_stream != 0;
   if (is_new) {
     hold->second.past_known = names;
     hold->second.assignment = sent.leader->assignment_stream;
-    hold->second.lease = settings_[Index(sent.process)].lease;
+    hold->second.own_lease = settings_[Index(sent.process)].lease;
     for (const auto& [worker, beat] : beats_) {
-      if (beat.live) hold->second.lease = std::max(hold->second.lease, beat.lease);
+      if (beat.live) hold->second.leases[beat.nonce] = beat.lease;
     }
   } else if (names && !hold->second.past_known) {
     CheckHeld(sent, hold->second, "vouches for the streams");
@@ -170,10 +170,12 @@ void RuleJudge::CheckUpgrade(const wire::Leader& leader) {
 // Who lives unknown to a leader that knows nothing of the past has lost its lease by then.
 void RuleJudge::CheckHeld(const SentPut& sent, const Hold& hold, std::string_view what) {
   if (!shared_.exclusive() || settings_[Index(sent.process)].assume_new_group) return;
-  if (sent.decided_at >= hold.at + hold.lease / 10 * 9) return;
+  Nanos longest = hold.own_lease;
+  for (const auto& [nonce, lease] : hold.leases) longest = std::max(longest, lease);
+  if (sent.decided_at >= hold.at + longest / 10 * 9) return;
   Broken("a leader that knows nothing of the past waits for the longest lease",
          fmt::format("process {} {} {:.6f} s after its fence, the lease is {:.6f} s", sent.process,
-                     what, Seconds(sent.decided_at - hold.at), Seconds(hold.lease)));
+                     what, Seconds(sent.decided_at - hold.at), Seconds(longest)));
 }
 
 void RuleJudge::CheckHold(const SentPut& sent, std::uint64_t assignment) {
@@ -390,6 +392,9 @@ void RuleJudge::HeartbeatAccepted(const SentPut& sent, const wire::Heartbeat* be
   beat.lease = heartbeat.lease_ms * core::kMillisecond;
   beat.speaks = heartbeat.speaks;
   beat.live = heartbeat.kind == HeartbeatKind::kLive;
+  if (heartbeat.kind == HeartbeatKind::kLeft) {
+    for (auto& [term, hold] : holds_) hold.leases.erase(heartbeat.nonce);
+  }
 }
 
 void RuleJudge::CheckTombstone(const SentPut& sent, const wire::Heartbeat* before) {

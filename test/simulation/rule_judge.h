@@ -127,7 +127,8 @@ class RuleJudge {
   // record told of the streams.
   struct Hold {
     Nanos at = 0;
-    Nanos lease = 0;
+    Nanos own_lease = 0;
+    std::map<std::uint64_t, Nanos> leases;  // of the lives that stood and haven't left, by nonce
     std::uint64_t assignment = 0;
     bool past_known = false;
   };
