@@ -38,8 +38,10 @@ std::string_view CalculatorStateName(CalculatorState state) {
 }
 
 CalculatorState Calculator::state() const {
-  if (pending_.due != kNever && pending_.state != CalculatorState::kRebalancing) {
-    return pending_.state;
+  for (const Pending* pending : {&urgent_, &deferrable_}) {
+    if (pending->due != kNever && pending->state != CalculatorState::kRebalancing) {
+      return pending->state;
+    }
   }
   if (strategy_ticket_ != 0 || !settled_) return CalculatorState::kRebalancing;
   return CalculatorState::kIdle;
@@ -268,7 +270,7 @@ void Calculator::TakeOver() {
   if (plan_.exists && partitions_ != nullptr && PartitionsDiffer()) {
     Want(CalculatorState::kRebalancing, 0, false,
          {RebalanceCause::kTakeover, "takeover: partitions without an owner", context_->now});
-  } else if (plan_.exists && pending_.due == kNever) {
+  } else if (plan_.exists && Due() == kNever) {
     // The predecessor may have died on its way to balance. If it didn't, this changes nothing.
     Want(CalculatorState::kRebalancing, context_->settings.rebalance_cooldown, true,
          {RebalanceCause::kTakeover, "takeover", context_->now});
@@ -280,25 +282,25 @@ void Calculator::TakeOver() {
 // ---- windows
 
 // A request within a cooldown is kept, not dropped; a more urgent one brings it forward.
-void Calculator::Want(CalculatorState state, Nanos window, bool planned, Cause cause) {
+void Calculator::Want(CalculatorState state, Nanos window, bool can_wait, Cause cause) {
   const Nanos earliest = std::max(context_->now + window, failed_until_);
   Nanos due = earliest;
-  if (planned && planned_at_ != -kNever) {
+  if (can_wait && planned_at_ != -kNever) {
     due = std::max(due, planned_at_ + context_->settings.rebalance_cooldown);
     if (!settled_) due = std::max(due, planned_at_ + context_->settings.release_timeout);
   }
-  if (pending_.due == kNever) {
-    pending_ = Pending{state, due, earliest, planned, std::move(cause)};
+  Pending& pending = can_wait ? deferrable_ : urgent_;
+  if (pending.due == kNever) {
+    pending = Pending{state, due, earliest, std::move(cause)};
     return;
   }
-  pending_.planned = pending_.planned && planned;
-  if (due < pending_.due) {
-    pending_.due = due;
-    pending_.earliest = earliest;
-    pending_.cause = std::move(cause);
+  if (due < pending.due) {
+    pending.due = due;
+    pending.earliest = earliest;
+    pending.cause = std::move(cause);
   }
-  if (state == CalculatorState::kEmergency || pending_.state == CalculatorState::kRebalancing) {
-    pending_.state = state;
+  if (state == CalculatorState::kEmergency || pending.state == CalculatorState::kRebalancing) {
+    pending.state = state;
   }
 }
 
@@ -315,12 +317,13 @@ bool Calculator::AwaitsMember() const {
 
 bool Calculator::CanPlan() const {
   if (strategy_ticket_ != 0 || partitions_ == nullptr || !control_known_) return false;
-  return context_->now < pending_.due || !AwaitsMember();
+  return context_->now < Due() || !AwaitsMember();
 }
 
 void Calculator::Run() {
-  pending_.due = kNever;
-  cause_ = pending_.cause;
+  cause_ = (urgent_.due <= deferrable_.due ? urgent_ : deferrable_).cause;
+  urgent_.due = kNever;
+  deferrable_.due = kNever;
   strategy_members_ = Present();
   planless_ = strategy_members_.empty() && !AnyDrainedAlive();
   if (planless_) return;
@@ -506,10 +509,10 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   settled_ = false;
   planned_at_ = context_->now;
   // What was asked for while this one was in the making waits like what is asked for from now on.
-  if (pending_.due != kNever && pending_.planned) {
+  if (deferrable_.due != kNever) {
     const Settings& s = context_->settings;
-    pending_.due =
-        std::max(pending_.due, planned_at_ + std::max(s.rebalance_cooldown, s.release_timeout));
+    deferrable_.due =
+        std::max(deferrable_.due, planned_at_ + std::max(s.rebalance_cooldown, s.release_timeout));
   }
   RebalanceNote note = Note(RebalanceNote::Phase::kPlanned);
   note.moved = moved;
@@ -537,10 +540,10 @@ void Calculator::Settled() {
   if (settled_) return;
   settled_ = true;
   // What waited for this rebalance to end waits for the cooldown only.
-  if (pending_.due != kNever && pending_.due > context_->now) {
-    pending_.due =
-        std::min(pending_.due,
-                 std::max(pending_.earliest, planned_at_ + context_->settings.rebalance_cooldown));
+  if (deferrable_.due != kNever && deferrable_.due > context_->now) {
+    deferrable_.due = std::min(
+        deferrable_.due,
+        std::max(deferrable_.earliest, planned_at_ + context_->settings.rebalance_cooldown));
   }
   context_->Emit(Note(RebalanceNote::Phase::kSettled));
 }
@@ -559,12 +562,12 @@ void Calculator::OnTime() {
            {RebalanceCause::kRefused, "offering again what was given back", context_->now});
     }
   }
-  if (context_->now >= pending_.due && CanPlan()) Run();
+  if (context_->now >= Due() && CanPlan()) Run();
 }
 
 Nanos Calculator::NextDeadline() const {
   Nanos next = std::min(debounce_at_, refusal_over_at_);
-  if (CanPlan()) next = std::min(next, pending_.due);
+  if (CanPlan()) next = std::min(next, Due());
   return next;
 }
 

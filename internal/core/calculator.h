@@ -10,6 +10,7 @@
 #ifndef PARTI_INTERNAL_CORE_CALCULATOR_H_
 #define PARTI_INTERNAL_CORE_CALCULATOR_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -88,9 +89,8 @@ class Calculator {
   };
   struct Pending {
     CalculatorState state = CalculatorState::kIdle;
-    Nanos due = kNever;
-    Nanos earliest = 0;    // when the window is over, cooldown apart
-    bool planned = false;  // all that it is for can wait for the cooldown
+    Nanos due = kNever;  // kNever: nothing is pending
+    Nanos earliest = 0;  // when the window is over, cooldown apart
     Cause cause;
   };
   struct Difference {
@@ -106,7 +106,8 @@ class Calculator {
   void AdoptDoc(const std::string& id, const WorkerView& worker, std::vector<bool>* taken);
   bool DiedRepeatedly(const std::string& worker);
   void Evaluate();
-  void Want(CalculatorState state, Nanos window, bool planned, Cause cause);
+  void Want(CalculatorState state, Nanos window, bool can_wait, Cause cause);
+  Nanos Due() const { return std::min(urgent_.due, deferrable_.due); }
   bool CanPlan() const;
   bool AwaitsMember() const;
   void Run();
@@ -145,7 +146,10 @@ class Calculator {
   Nanos touched_at_ = kNever;  // the first change that is not evaluated yet
   Nanos debounce_at_ = kNever;
   Nanos debounce_cap_at_ = kNever;
-  Pending pending_;
+  // Requests that wait for their windows, and those that wait for the cooldown, too. The plan that
+  // is made for either takes account of both.
+  Pending urgent_;
+  Pending deferrable_;
   bool planless_ = false;  // the last rebalance found nobody to give anything to
   // The last plan failed, for these workers; it isn't made again for them before that time.
   std::optional<Members> failed_for_;

@@ -154,10 +154,11 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
     for (const std::string& id : doc->releasing) next.releasing.push_back(names.Intern(id));
     std::sort(next.releasing.begin(), next.releasing.end());
   }
-  // Since the first of a row of documents of one life of which none was acknowledged.
+  // Since the first of a row of documents of one life of which none was acknowledged. (The view of
+  // the doc may lag behind what the worker has applied.)
   if (!next.releasing.empty()) {
     const bool in_a_row = view.releasing_since != kNever && view.life_nonce == next.life_nonce &&
-                          !workers[entry.key].acknowledged();
+                          !workers[entry.key].has_released();
     next.releasing_since = in_a_row ? view.releasing_since : context_->now;
   }
   view = std::move(next);

@@ -122,6 +122,10 @@ struct WorkerView {
     return same_life() && heartbeat.live() && heartbeat.record->applied_revision == doc.revision &&
            heartbeat.record->applied_nonce == doc.nonce;
   }
+  // … or a later one: it has let go of all that the standing doc takes away.
+  bool has_released() const {
+    return acknowledged() || (same_life() && heartbeat.live() && Outran(*heartbeat.record));
+  }
   // It applied a doc that the standing one doesn't follow: a bucket was wiped or rolled back, or
   // the view of the doc is behind.
   bool unexplained() const;

@@ -94,7 +94,7 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, Verdict* verdict) const {
         heartbeat.since + context_->WithDrift(heartbeat.record->lease_ms * kMillisecond);
     *verdict = {EvictionReason::kSilent, "no heartbeat for its lease"};
     const bool held_up =
-        doc.releasing_since != kNever && worker.same_life() && !worker.acknowledged();
+        doc.releasing_since != kNever && worker.same_life() && !worker.has_released();
     const Nanos stuck = held_up ? doc.releasing_since + context_->settings.release_timeout : kNever;
     if (stuck < silent) {
       *verdict = {EvictionReason::kRelease,
@@ -111,7 +111,7 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, Verdict* verdict) const {
 
 Nanos Monitor::LookAt(const std::string& id, WorkerView& worker) {
   if (worker.evicting || worker.rereading) return kNever;  // the answer looks again
-  if (worker.acknowledged()) worker.doc.releasing_since = kNever;
+  if (worker.has_released()) worker.doc.releasing_since = kNever;
   // An applied doc that the view of the doc doesn't explain: the view may be behind, so the doc is
   // read again before anything is concluded.
   if (worker.heartbeat.live() && worker.unexplained() && !worker.condemned && !worker.doc.rereading)

@@ -159,14 +159,13 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
 
   Draft draft;
   const FencingToken fresh{term_.epoch, calculator_->plan().version};
-  std::size_t bytes = wire::kDocBaseBytes;
   std::vector<FencingToken> tokens;
-  struct Grant {
-    PartitionIndex partition;
-    FencingToken token;
-    bool stands;  // its room is taken already
-  };
-  std::vector<Grant> grants;
+  // Moves too big for one doc go in batches: what the worker may hold takes room until it has let
+  // go of it.
+  std::size_t bytes = wire::kDocBaseBytes;
+  for (const PartitionIndex p : held.partitions) {
+    bytes += wire::DocBytesPerPartition(view_->names.Name(p));
+  }
   for (const PartitionIndex p : target) {
     const auto at = std::lower_bound(doc.owned.begin(), doc.owned.end(), p);
     bool stands = standing_counts && at != doc.owned.end() && *at == p;
@@ -176,24 +175,15 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
       stands = token >= fresh || !GaveBack(heartbeat, view_->names.Name(p), token);
     }
     if (!stands && !holders.FreeFor(index, p)) continue;
+    if (!std::binary_search(held.partitions.begin(), held.partitions.end(), p)) {
+      const std::size_t room = wire::DocBytesPerPartition(view_->names.Name(p));
+      if (bytes + room > context_->settings.max_doc_bytes) continue;
+      bytes += room;
+    }
     const FencingToken token =
         stands && !rewrite ? doc.tokens[static_cast<std::size_t>(at - doc.owned.begin())] : fresh;
-    grants.push_back({p, token, stands});
-    if (stands) bytes += wire::DocBytesPerPartition(view_->names.Name(p));
-  }
-  // Moves too big for one doc go in batches: what is to be released takes room until it is.
-  for (const PartitionIndex p : held.partitions) {
-    if (!std::binary_search(target.begin(), target.end(), p)) {
-      bytes += wire::DocBytesPerPartition(view_->names.Name(p));
-    }
-  }
-  for (const Grant& grant : grants) {
-    if (!grant.stands) {
-      bytes += wire::DocBytesPerPartition(view_->names.Name(grant.partition));
-      if (bytes > context_->settings.max_doc_bytes) continue;
-    }
-    draft.owned.push_back(grant.partition);
-    tokens.push_back(grant.token);
+    draft.owned.push_back(p);
+    tokens.push_back(token);
   }
   // Rule [4]: what may still be held is never forgotten.
   // Model: ownership.pml, RULE keep-releasing.

@@ -297,7 +297,7 @@ void RuleJudge::CheckLease(const SentPut& sent, const wire::Doc* before) {
 }
 
 // What is added to a document has room beside what stands there and what is to be released, by the
-// measure that the leader plans by. (What is offered again has its room already.)
+// measure that the leader plans by.
 void RuleJudge::CheckRoom(const SentPut& sent, const wire::Doc* before) {
   const wire::Doc& doc = *sent.doc;
   if (before == nullptr || before->nonce != doc.nonce || before->life_nonce != doc.life_nonce) {
@@ -306,10 +306,11 @@ void RuleJudge::CheckRoom(const SentPut& sent, const wire::Doc* before) {
   bool adds = false;
   std::size_t bytes = wire::kDocBaseBytes;
   for (const OwnedPartition& owned : doc.owned) {
-    const auto was = std::find_if(before->owned.begin(), before->owned.end(),
-                                  [&](const OwnedPartition& one) { return one.id == owned.id; });
-    if (was != before->owned.end() && was->token != owned.token) continue;
-    adds = adds || was == before->owned.end();
+    const bool had = std::find(before->releasing.begin(), before->releasing.end(), owned.id) !=
+                         before->releasing.end() ||
+                     std::any_of(before->owned.begin(), before->owned.end(),
+                                 [&](const OwnedPartition& one) { return one.id == owned.id; });
+    adds = adds || !had;
     bytes += wire::DocBytesPerPartition(owned.id);
   }
   for (const std::string& id : doc.releasing) bytes += wire::DocBytesPerPartition(id);
