@@ -398,9 +398,10 @@ void Claimer::OnBeatAnswer(const KvAnswer& answer, std::uint64_t number) {
   }
   if (answer.code == KvCode::kOk) {
     const Life life = life_;
-    const Nanos sent = sent_.at(number);  // the newest: one is under way at a time
+    // The newest: one is under way at a time.
+    const FirstHeartbeat first{answer.revision, number, sent_.at(number), number_};
     Stop();
-    return host_->Joined(life, answer.revision, number, sent);
+    return host_->Joined(life, first);
   }
   context_->Get(scope_, Bucket::kHeartbeat, life_.worker,
                 [this](const KvAnswer& a) { OnBeatReadBack(a); });
@@ -415,9 +416,10 @@ void Claimer::OnBeatReadBack(const KvAnswer& answer) {
     if (record.ok() && record->nonce == life_.nonce && record->incarnation == life_.incarnation &&
         record->kind == wire::HeartbeatKind::kLive && sent_.contains(record->number)) {
       const Life life = life_;
-      const Nanos sent = sent_[record->number];
+      const FirstHeartbeat first{answer.entry.revision, record->number, sent_[record->number],
+                                 number_};
       Stop();
-      return host_->Joined(life, answer.entry.revision, record->number, sent);
+      return host_->Joined(life, first);
     }
   }
   if (answer.code == KvCode::kOk) OnHeartbeat(answer.entry);

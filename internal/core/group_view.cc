@@ -90,9 +90,15 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   SawLease(record->lease_ms);
   context_->SawEpoch(std::max(record->highest_epoch, record->evicting_epoch));
   view.record = *std::move(record);
+  // Only of the very heartbeat that the record names: in a restored bucket an older one may land
+  // after those that were accepted since. Nor does it take back what was seen of its life already.
+  // (Model: lease.pml, RECORD_COUNTS_FOR_OLDER and FORGETS_WHAT_IT_SAW.)
   if (view.live() && known_nonce_ != 0 && view.record->nonce == known_nonce_ &&
-      view.record->number <= known_number_) {
+      view.record->number == known_number_) {
     view.since = std::min(view.since, known_since_);
+  }
+  if (before.record && before.record->nonce == view.record->nonce) {
+    view.since = std::max(view.since, before.since);
   }
   if (view.evicted()) NoteTombstone(view, before);
   const bool new_life = !before.record || before.record->incarnation != view.record->incarnation ||
@@ -210,6 +216,14 @@ void GroupView::KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos 
   known_nonce_ = nonce;
   known_number_ = number;
   known_since_ = seen_at;
+}
+
+void GroupView::HeartbeatsRecreated() {
+  for (auto& [id, worker] : workers) {
+    const std::optional<wire::Heartbeat>& record = worker.heartbeat.record;
+    if (record && record->nonce == known_nonce_) worker.heartbeat.since = context_->now;
+  }
+  known_nonce_ = 0;
 }
 
 bool WorkerView::MembershipChanged() {

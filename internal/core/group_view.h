@@ -166,10 +166,11 @@ class GroupView {
   // The assignment bucket is another than the predecessor's: what isn't of this term strayed there.
   void DocsRecreated(std::uint64_t own_nonce);
 
-  // Heartbeats of this life up to `number` were sent before `seen_at`: the lease of such a one is
-  // counted from there rather than from its first sight, which spares the failover of a leader one
-  // lease.
+  // This heartbeat was sent before `seen_at`: its lease is counted from there rather than from its
+  // first sight, which spares the failover of a leader one lease.
   void KnowSentBefore(std::uint64_t nonce, std::uint64_t number, Nanos seen_at);
+  // The heartbeat bucket is another than the predecessor's: its record tells nothing of that.
+  void HeartbeatsRecreated();
 
   // The longest lease that anything read so far tells of, our own included.
   Nanos LongestLease() const { return longest_lease_; }

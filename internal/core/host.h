@@ -30,20 +30,29 @@ struct Term {
   // The streams that the predecessor's picture rested on; 0: unknown.
   std::uint64_t assignment_stream = 0;
   std::uint64_t heartbeat_stream = 0;
-  // The predecessor's heartbeats of this life up to this number were sent before the moment when we
-  // received its last record.
+  // The predecessor's heartbeat of this life and number was sent before the moment when we received
+  // its last record.
   std::uint64_t predecessor_nonce = 0;
   std::uint64_t predecessor_beat = 0;
   Nanos predecessor_seen_at = 0;
+};
+
+// Of a life that has just begun: the heartbeat of it that was accepted.
+struct FirstHeartbeat {
+  std::uint64_t revision = 0;
+  std::uint64_t number = 0;
+  Nanos sent = 0;
+  // The greatest number that was tried; what is sent from now on bears greater ones, as those that
+  // were tried may land yet.
+  std::uint64_t tried = 0;
 };
 
 class Host {
  public:
   virtual ~Host() = default;
 
-  // Claimer: the first heartbeat of `life` was accepted at `revision`; it was sent at `sent`.
-  virtual void Joined(const Life& life, std::uint64_t revision, std::uint64_t number,
-                      Nanos sent) = 0;
+  // Claimer: a heartbeat of `life` was accepted.
+  virtual void Joined(const Life& life, const FirstHeartbeat& first) = 0;
   // Lease: this life is over.
   virtual void LifeEnded(const std::string& reason) = 0;
   // Lease: the `left` record was written, or can't be.

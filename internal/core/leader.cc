@@ -179,6 +179,7 @@ void Leader::TakeOver() {
       term_.assignment_stream != assignment_stream_) {
     view_.DocsRecreated(term_.nonce);
   }
+  if (recreated) view_.HeartbeatsRecreated();
   if (wait) {
     hold_since_ = context_->now;
     Hold();

@@ -10,25 +10,25 @@ namespace {
 constexpr std::size_t kMaxSent = 256;
 }  // namespace
 
-void Lease::Begin(const Life& life, std::uint64_t revision, std::uint64_t number, Nanos sent) {
+void Lease::Begin(const Life& life, const FirstHeartbeat& first) {
   scope_.Renew();
   alive_ = true;
   leaving_ = false;
   left_number_ = 0;
   life_ = life;
-  revision_ = revision;
-  number_ = number;
+  revision_ = first.revision;
+  number_ = first.tried;
   outstanding_ = false;
   changed_ = false;
   sent_.clear();
-  sent_.push_back({number, sent});
+  sent_.push_back({first.number, first.sent});
   read_back_at_ = kNever;
   backoff_.Reset();
   until_ = 0;
   context_->beat_nonce = life.nonce;
-  context_->beat_number = number;
-  acknowledged_ = sent;
-  Accepted(revision, number);
+  context_->beat_number = first.number;
+  acknowledged_ = first.sent;
+  Accepted(first.revision, first.number);
 }
 
 void Lease::End() {

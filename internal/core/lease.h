@@ -33,8 +33,7 @@ class Lease {
   Lease(Context* context, Host* host, std::function<HeartbeatContent()> content)
       : context_(context), host_(host), content_(std::move(content)) {}
 
-  // Begins a life whose heartbeat `number`, sent at `sent`, was accepted at `revision`.
-  void Begin(const Life& life, std::uint64_t revision, std::uint64_t number, Nanos sent);
+  void Begin(const Life& life, const FirstHeartbeat& first);
   // Ends it on our side; nothing more is written.
   void End();
   // Writes `left` as the life's last value, then calls Host::Left.

@@ -126,11 +126,11 @@ class Worker::Impl : public Host {
 
   // ---- Host
 
-  void Joined(const Life& life, std::uint64_t revision, std::uint64_t number, Nanos sent) override {
+  void Joined(const Life& life, const FirstHeartbeat& first) override {
     life_ = life;
     context_.Emit(LifeBegan{life.worker, life.incarnation});
     applier_.Begin(life);
-    lease_.Begin(life, revision, number, sent);
+    lease_.Begin(life, first);
     election_.Join(life.worker);
   }
 

@@ -9,7 +9,9 @@
  *
  * Every message may be late; heartbeats and their answers may be lost, and an unanswered heartbeat may land
  * after the next one was sent. Anybody who leads or led may write a tombstone; somebody may delete the key.
- * RESTORE: once, the bucket may come back from a backup, with an older heartbeat and under another identity.
+ * RESTORE: once, the bucket may come back from a backup, with an older heartbeat and under another identity;
+ * its revisions begin anew from there, so that what was written for the bucket of before may fit. The leader
+ * record may come to name the new identity.
  *
  * RULE and NO_… as in ownership.pml. Bounds: MAXNUM heartbeats, two of them under way at once. */
 #ifndef MAXNUM
@@ -34,7 +36,7 @@ byte record;                                                /* election/leader: 
 bit alive = 1;                                              /* the life, as its process knows */
 byte left = LEASE;                                          /* of its lease, by its own clock */
 byte sent;                                                  /* number of the heartbeat sent last */
-byte known;                                                 /* number whose revision the next one replaces */
+byte known;                                                 /* what the next one replaces */
 byte age[MAXNUM + 1];                                       /* since the sending of each */
 bit overtomb;                                               /* it goes on over a tombstone */
 byte qnum[2], qat[2]; bit qtomb[2];                         /* two heartbeats under way: number, what they replace */
@@ -46,11 +48,22 @@ byte recnum, recage;                                        /* the newest record
 byte xkind, xnum, xage;                                     /* its view of the heartbeat, and since when */
 #ifdef RESTORE
 bit stream, xstream;                                        /* the bucket's identity; the one of its picture */
+bit recordstream, recstream;                                /* the one that the record names; that of the newest got */
+byte rev, before;                                           /* the heartbeat's revision, and the number before it */
+byte arev;                                                  /* of an answer */
+byte rrev, xrev;                                            /* what the tombstone replaced; that of its view */
+#define AT rev                                              /* what a compare-and-set compares */
+#define ANSWERED arev
+#define XAT xrev
+#define WRITTEN before = num; rev++
+#define REPLACES rrev = rev
+#define SEEN xrev = rev
+#define NAMES_STREAM if :: recordstream = stream :: 1 fi
 bit confirmed;                                              /* asked for after the tombstone, it was the same */
 byte tombage;                                               /* since its sight of the tombstone */
 #define UNCONFIRMED confirmed = 0; tombage = 0
 #define CONFIRMED confirmed = 1; tombage = 0
-#define OLD (kind == LIVE && xkind == LIVE && num < xnum)   /* views only rise */
+#define OLD (kind == LIVE && xkind == LIVE && rev < xrev)   /* views only rise */
 /* RULE confirm-tombstone: internal/core/group_view.cc. Else the wait counts from the tombstone. */
 #ifdef NO_CONFIRM_TOMBSTONE
 #define WAITED (xage == WAIT)
@@ -58,6 +71,13 @@ byte tombage;                                               /* since its sight o
 #define WAITED (tombage == WAIT || (confirmed && xage == WAIT))
 #endif
 #else
+#define AT num
+#define ANSWERED sent
+#define XAT xnum
+#define WRITTEN skip
+#define REPLACES skip
+#define SEEN skip
+#define NAMES_STREAM skip
 #define UNCONFIRMED skip
 #define CONFIRMED skip
 #define OLD 0
@@ -75,7 +95,7 @@ byte missed;                                                /* ticks until the w
 #else
 #define COUNTED(n) age[n]
 #endif
-#define ACCEPT(n) if :: LEASE - COUNTED(n) > left -> left = LEASE - COUNTED(n) :: else fi; known = n; \
+#define ACCEPT(n, at) if :: LEASE - COUNTED(n) > left -> left = LEASE - COUNTED(n) :: else fi; known = at; \
    printf("worker: heartbeat %d counts, its lease has %d ticks left\n", n, left)
 #define ENDS alive = 0; left = 0; waiting = 0; reading = 0; answer = 0; printf("worker: its life is over\n")
 
@@ -87,32 +107,37 @@ end:
        sent++; age[sent] = 0; waiting = 1; answer = 0;
        if :: qnum[0] == 0 -> i = 0 :: else -> i = 1 fi; qnum[i] = sent; qat[i] = known; qtomb[i] = overtomb; i = 0;
        printf("worker: sends heartbeat %d, to replace %d\n", sent, known) }
-  :: d_step { waiting && answer == 1 -> waiting = 0; answer = 0; ACCEPT(sent) }
+  :: d_step { waiting && answer == 1 -> waiting = 0; answer = 0; ACCEPT(sent, ANSWERED) }
   :: d_step { waiting && answer == 2 -> waiting = 0; answer = 0; reading = 1 }
   :: d_step { waiting -> waiting = 0; answer = 0; printf("worker: gets no answer to heartbeat %d\n", sent) }
   :: d_step { reading ->
        reading = 0;
        if
-       :: kind == LIVE && num > 0 -> printf("worker: conflict; it reads its heartbeat %d back\n", num); ACCEPT(num)
+       :: kind == LIVE && num > 0 -> printf("worker: conflict; it reads its heartbeat %d back\n", num); ACCEPT(num, AT)
 /* RULE stop-at-tombstone: internal/core/lease.cc */
 #ifdef NO_STOP_AT_TOMBSTONE
-       :: kind == EVICTED -> printf("worker: conflict; it finds its tombstone, and goes on\n"); overtomb = 1; ACCEPT(sent)
+       :: kind == EVICTED -> printf("worker: conflict; it finds its tombstone, and goes on\n"); overtomb = 1; ACCEPT(sent, sent)
 #endif
        :: else -> ENDS
        fi }
   :: d_step { alive && left == 0 -> ENDS }
 #ifdef RECORD_NAMES_NEXT
-  :: d_step { alive && record != sent + 1 -> record = sent + 1; printf("worker: renews `leader`, naming heartbeat %d\n", record) }
+  :: d_step { alive && record != sent + 1 -> record = sent + 1; NAMES_STREAM; printf("worker: renews `leader`, naming heartbeat %d\n", record) }
 #else
-  :: d_step { alive && record != sent -> record = sent; printf("worker: renews `leader`, naming heartbeat %d\n", record) }
+  :: d_step { alive && record != sent -> record = sent; NAMES_STREAM; printf("worker: renews `leader`, naming heartbeat %d\n", record) }
 #endif
   od
 }
 
+#ifdef RESTORE
+#define HEARD arev = rev
+#else
+#define HEARD skip
+#endif
 #define LAND(i) d_step { qnum[i] > 0 -> \
-   if :: (kind == LIVE && num == qat[i] && !qtomb[i]) || (kind == EVICTED && qtomb[i]) -> kind = LIVE; num = qnum[i]; \
+   if :: (kind == LIVE && AT == qat[i] && !qtomb[i]) || (kind == EVICTED && qtomb[i]) -> kind = LIVE; WRITTEN; num = qnum[i]; \
         printf("the network: heartbeat %d lands\n", num); \
-        if :: waiting && sent == qnum[i] -> answer = 1 :: else fi \
+        if :: waiting && sent == qnum[i] -> answer = 1; HEARD :: else fi \
       :: else -> printf("the network: heartbeat %d conflicts\n", qnum[i]); if :: waiting && sent == qnum[i] -> answer = 2 :: else fi fi; \
    qnum[i] = 0; qat[i] = 0; qtomb[i] = 0 }
 #define LOSE(i) d_step { qnum[i] > 0 -> printf("the network: heartbeat %d is lost\n", qnum[i]); qnum[i] = 0; qat[i] = 0; qtomb[i] = 0 }
@@ -121,51 +146,69 @@ proctype World() {
 end:
   do
   :: LAND(0) :: LAND(1) :: LOSE(0) :: LOSE(1)
-  :: d_step { kind == LIVE -> kind = DELETED; num = 0; printf("somebody: deletes the heartbeat\n") }
+  :: d_step { kind == LIVE -> kind = DELETED; WRITTEN; num = 0; printf("somebody: deletes the heartbeat\n") }
 #ifdef RESTORE
-  :: d_step { kind == LIVE && num > 1 && !stream -> stream = 1; num--; printf("a backup brings heartbeat %d back\n", num) }
+  :: d_step { kind == LIVE && rev > 1 && !stream -> stream = 1; rev--; num = before; before = 0;
+       printf("a backup brings heartbeat %d back\n", num) }
 #endif
-  :: d_step { kind == LIVE -> rkind = kind; rnum = num; kind = EVICTED; printf("the predecessor: a tombstone replaces heartbeat %d\n", num) }
+  :: d_step { kind == LIVE -> rkind = kind; rnum = num; REPLACES; kind = EVICTED; printf("the predecessor: a tombstone replaces heartbeat %d\n", num) }
   od
 }
 
 #ifdef COUNTED_FROM_ANY_SIGHT
 #define RECEIVED 1
 #else
+#ifdef RESTORE
+#define RECEIVED (xkind == rkind && xrev == rrev)
+#else
 #define RECEIVED (xkind == rkind && xnum == rnum)           /* exactly the revision that was replaced */
+#endif
 #endif
 #ifdef RECORD_COUNTS_FOR_ANY
 #define NAMED recnum > 0
-#else
+#elif defined(RECORD_COUNTS_FOR_OLDER)
 #define NAMED (num <= recnum)
+#else
+/* Of that very one: in a bucket from a backup an older one may land after those accepted since. */
+#define NAMED (num == recnum)
+#endif
+#ifdef FORGETS_WHAT_IT_SAW
+#define COUNT_FROM_RECORD xage = recage
+#else
+#define COUNT_FROM_RECORD xage = (xkind == LIVE && xage < recage -> xage : recage)
 #endif
 
+#ifdef RESTORE
+#define GOT_STREAM recstream = recordstream
+#else
+#define GOT_STREAM skip
+#endif
 proctype Leader() {
 end:
   do
-  :: d_step { !term && record != recnum -> recnum = record; recage = 0; printf("successor: gets `leader`, which names heartbeat %d\n", recnum) }
+  :: d_step { !term && record != recnum -> recnum = record; recage = 0; GOT_STREAM; printf("successor: gets `leader`, which names heartbeat %d\n", recnum) }
 #ifdef RESTORE
   /* another bucket than the record names: the longest lease is waited out from here */
-  :: d_step { !term -> term = 1; xstream = stream; recnum = (stream -> 0 : recnum); printf("successor: takes over\n") }
+  :: d_step { !term -> term = 1; xstream = stream; recnum = (recstream != stream -> 0 : recnum); printf("successor: takes over\n") }
   :: d_step { term && xkind == EVICTED && !confirmed ->
        if
        :: stream == xstream -> confirmed = 1; printf("successor: the bucket is the same still\n")
-       :: else -> xstream = stream; xkind = 0; xnum = 0; xage = 0; recnum = 0; UNCONFIRMED;
+       :: else -> xstream = stream; xkind = 0; xnum = 0; xrev = 0; xage = 0; recnum = 0; UNCONFIRMED;
           printf("successor: the bucket is another one; it begins a new term\n")
        fi }
 #else
   :: d_step { !term -> term = 1; printf("successor: takes over\n") }
 #endif
-  :: d_step { term && (xkind != kind || xnum != num) && !OLD ->
+  :: d_step { term && (xkind != kind || XAT != AT) && !OLD ->
        if
        :: kind == EVICTED && xkind != 0 && RECEIVED -> UNCONFIRMED /* the wait counts from that sight */
-       :: kind == LIVE && NAMED && num > 0 -> xage = recage
+       :: kind == LIVE && NAMED && num > 0 -> COUNT_FROM_RECORD
        :: else -> xage = 0; CONFIRMED
        fi;
-       xkind = kind; xnum = num;
+       xkind = kind; xnum = num; SEEN;
        printf("successor: sees the key: kind %d, heartbeat %d; counts from %d ticks ago\n", kind, num, xage) }
-  :: d_step { term && (xkind == LIVE || xkind == DELETED) && xkind == kind && xnum == num ->
-       rkind = kind; rnum = num; kind = EVICTED; xkind = EVICTED; UNCONFIRMED; printf("successor: a tombstone replaces heartbeat %d\n", num) }
+  :: d_step { term && (xkind == LIVE || xkind == DELETED) && xkind == kind && XAT == AT ->
+       rkind = kind; rnum = num; REPLACES; kind = EVICTED; xkind = EVICTED; UNCONFIRMED; printf("successor: a tombstone replaces heartbeat %d\n", num) }
 #ifdef NO_WAIT_AFTER_TOMBSTONE
   :: d_step { xkind == EVICTED -> printf("successor: the life is over\n"); assert(!CLAIMS) }
 #else

@@ -33,7 +33,13 @@ void RuleJudge::Sending(const SentPut& sent) {
     newest_life_[sent.process] = sent.heartbeat->nonce;
   }
   if (sent.heartbeat && sent.heartbeat->kind != HeartbeatKind::kEvicted) {
-    numbers_[sent.heartbeat->nonce] = sent.heartbeat->number;
+    std::uint64_t& newest = numbers_[sent.heartbeat->nonce];
+    if (sent.heartbeat->number <= newest) {
+      Broken("each heartbeat of a life bears a greater number",
+             fmt::format("process {} sends number {} after {}", sent.process,
+                         sent.heartbeat->number, newest));
+    }
+    newest = sent.heartbeat->number;
     Beating& beating = beating_[Index(sent.process)];
     if (beating.nonce == sent.heartbeat->nonce && beating.request != 0) {
       Broken("one heartbeat is outstanding at a time",
@@ -331,12 +337,14 @@ void RuleJudge::NoteReleasing(const wire::Doc& doc, const wire::Doc* before,
   };
   if (doc.releasing.empty()) {
     releasing_since_.erase(worker);
-  } else if (before == nullptr || before->life_nonce != doc.life_nonce ||
-             std::none_of(before->releasing.begin(), before->releasing.end(), tells)) {
-    releasing_since_[worker] = shared_.now();
-  } else {
-    releasing_since_.try_emplace(worker, shared_.now());
+    return;
   }
+  const auto asked = releasing_since_.find(worker);
+  const bool goes_on =
+      asked != releasing_since_.end() && asked->second.life_nonce == doc.life_nonce &&
+      (before == nullptr || before->life_nonce != doc.life_nonce ||
+       std::any_of(before->releasing.begin(), before->releasing.end(), tells));
+  if (!goes_on) releasing_since_[worker] = {doc.life_nonce, shared_.now()};
 }
 
 // ---- workers
@@ -422,10 +430,10 @@ void RuleJudge::CheckTombstone(const SentPut& sent, const wire::Heartbeat* befor
   if (beat == beats_.end()) return;
   // (A document that changes it may have been under way.)
   const auto releasing = releasing_since_.find(sent.put.key);
-  const bool asked = releasing != releasing_since_.end() && releasing->second <= sent.decided_at;
+  const bool asked = releasing != releasing_since_.end() && releasing->second.at <= sent.decided_at;
   silences_[{sent.process, sent.put.key}] = {
       shared_.now() - beat->second.sent_at, beat->second.lease,
-      asked ? sent.decided_at - releasing->second : core::kNever, tombstone.evicting_epoch,
+      asked ? sent.decided_at - releasing->second.at : core::kNever, tombstone.evicting_epoch,
       before != nullptr && before->highest_epoch >= tombstone.evicting_epoch};
   beat->second.live = false;
   dying_[sent.put.key] = {tombstone.nonce, beat->second.sent_at + beat->second.lease / 10 * 9};

@@ -190,7 +190,11 @@ class RuleJudge {
   std::map<std::uint64_t, std::uint64_t> numbers_;  // the newest heartbeat sent of each life
   Nanos leader_at_ = 0;                             // when the standing leader record was accepted
   // By worker: since when it has been asked to release something, without having been known to.
-  std::map<std::string, Nanos, std::less<>> releasing_since_;
+  struct Asked {
+    std::uint64_t life_nonce = 0;
+    Nanos at = 0;
+  };
+  std::map<std::string, Asked, std::less<>> releasing_since_;
   std::map<Term, Hold> holds_;
   // By worker: until when an evicted life may still act, and its nonce.
   struct Dying {

@@ -18,7 +18,7 @@ class Fixed : public Environment {
 
 class NoHost : public Host {
  public:
-  void Joined(const Life&, std::uint64_t, std::uint64_t, Nanos) override {}
+  void Joined(const Life&, const FirstHeartbeat&) override {}
   void LifeEnded(const std::string&) override {}
   void Left() override {}
   void Elected(const Term&) override {}
