@@ -53,6 +53,8 @@ class Calculator {
   void MembersTouched();
   // A worker gave a partition back.
   void Refused(const std::string& worker, PartitionIndex partition);
+  // … and isn't to be offered it yet.
+  bool Refuses(const std::string& worker, PartitionIndex partition) const;
   void SetPartitions(std::shared_ptr<const std::vector<Partition>> partitions);
   void RequestRebalance();
   // What people want. No plan is made before this was called once.
@@ -185,7 +187,6 @@ class Calculator {
     int times = 0;
     bool active = false;
   };
-  bool Refuses(const std::string& worker, PartitionIndex partition) const;
   std::map<std::pair<std::string, PartitionIndex>, RefusalView> refused_;
   Nanos refusal_over_at_ = kNever;
 };

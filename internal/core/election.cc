@@ -60,6 +60,11 @@ void Election::Stop() {
 void Election::OnEntry(const wire::Entry& entry) {
   if (watch_.ready() && entry.revision <= revision_) return;
   if (!watch_.ready() && entry.revision == revision_ && known_) return;
+  // A snapshot from before our own renewals: if they are lost, the next one meets what stands.
+  if (role_ == Role::kLeading && entry.revision < revision_) {
+    if (!outstanding_) act_at_ = context_->now;
+    return;
+  }
   View(entry);
 }
 

@@ -167,6 +167,14 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
                           !workers[entry.key].has_released();
     next.releasing_since = in_a_row ? view.releasing_since : context_->now;
   }
+  // It strayed here from before a wipe, and has taken the place of what told of a later life.
+  if (view.valid && next.valid && next.incarnation < view.incarnation) {
+    next.RememberUnanswered(view.incarnation, Union(view.owned, view.releasing));
+    for (const UnansweredWrite& write : view.unanswered) {
+      if (write.incarnation <= next.incarnation) continue;
+      next.RememberUnanswered(write.incarnation, write.adds);
+    }
+  }
   view = std::move(next);
   return true;
 }
@@ -241,12 +249,15 @@ bool WorkerView::MembershipChanged() {
 }
 
 // Model: ownership.pml, RULE unexplained-holds-all.
+// Model: ownership.pml, RULE never-older-life.
 bool WorkerView::unexplained() const {
   // Of a tombstone, too: it repeats what the last heartbeat had applied.
   if (!heartbeat.live() && !heartbeat.evicted()) return false;
-  // Two lives of one number: after a wipe they begin anew. A doc of the other's that came late has
-  // taken the place of what told of this one.
+  // After a wipe numbers begin anew. A doc of another life that came late, of the same number or a
+  // later one, has taken the place of what told of this one.
   if (doc.valid && !same_life() && heartbeat.record->incarnation == doc.incarnation) return true;
+  const bool later_doc = doc.valid && heartbeat.record->incarnation < doc.incarnation;
+  if (later_doc && RuleOn(Rule::kNeverOlderLife)) return true;
   if (heartbeat.record->applied_revision == 0) return false;
   if (!same_life()) return newer_life();
   return doc.strayed || Outran(*heartbeat.record);

@@ -150,7 +150,9 @@ void Monitor::Evict(const std::string& id, WorkerView& worker, const Verdict& ve
   if (worker.doc.valid && worker.doc.incarnation > tombstone.incarnation) {
     // Two lives: if the doc strayed here from before a wipe, the one whose heartbeat this is holds
     // what nothing tells. What it applied is to be explained by no doc.
-    if (heartbeat.live()) tombstone.applied_revision = wire::kMaxExactInteger;
+    const bool over =
+        heartbeat.left() || (heartbeat.evicted() && context_->now >= heartbeat.lease_over_at);
+    if (heartbeat.record && !over) tombstone.applied_revision = wire::kMaxExactInteger;
     tombstone.incarnation = worker.doc.incarnation;
     tombstone.nonce = worker.doc.life_nonce;
     tombstone.lease_ms = std::max(tombstone.lease_ms, worker.doc.lease_ms);

@@ -126,6 +126,8 @@ bool Publisher::Settled() const {
     if (!it->second.acknowledged()) return false;
     if (it->second.doc.life_nonce != planned.life.nonce) return false;
     if (it->second.doc.owned != planned.target) return false;
+    // It is granted something anew just now.
+    if (it->second.doc.writing || !it->second.doc.unanswered.empty()) return false;
   }
   return true;
 }
@@ -172,7 +174,9 @@ void Publisher::Consider(const std::string& id, WorkerView& worker, const Holder
     if (stands && !rewrite) {
       // What the worker gave back isn't its own any more: it takes a new grant to offer it again.
       const FencingToken& token = doc.tokens[static_cast<std::size_t>(at - doc.owned.begin())];
-      stands = token >= fresh || !GaveBack(heartbeat, view_->names.Name(p), token);
+      // Not before its time: a later plan may have left it there, not knowing.
+      stands = token >= fresh || !GaveBack(heartbeat, view_->names.Name(p), token) ||
+               calculator_->Refuses(id, p);
     }
     if (!stands && !holders.FreeFor(index, p)) continue;
     if (!std::binary_search(held.partitions.begin(), held.partitions.end(), p)) {

@@ -40,6 +40,14 @@ void ClaimJudge::LifeBegan(int process, const core::LifeBegan& effect) {
            fmt::format("{} began a life as {} with {} claims set", holder.name, effect.worker,
                        holder.claimed.size()));
   }
+  // Nobody waits for the life before any more: what it still works on must be over by its lease.
+  if (shared_.exclusive() && Valid(holder) &&
+      !(holder.losing.empty() && holder.releasing.empty())) {
+    Broken("a new life waits for the work of the one before, or for its lease",
+           fmt::format("{} began a life as {} with {} hooks out and {:.6f} s of its lease left",
+                       holder.name, effect.worker, holder.losing.size() + holder.releasing.size(),
+                       Seconds(holder.lease_until - holder.clock.At(shared_.now()))));
+  }
   // What the life before left in its hooks is no longer its own to acknowledge.
   holder.losing.merge(holder.releasing);
   holder.releasing.clear();

@@ -1,4 +1,4 @@
-#include "test/simulation/restored.h"
+#include "test/simulation/plays.h"
 
 #include <string>
 

@@ -216,6 +216,7 @@ void RuleJudge::DocAccepted(const SentPut& sent, const wire::Doc* before, bool c
   NoteReleasing(doc, before, sent.put.key);
   CheckLease(sent, before);
   CheckRoom(sent, before);
+  CheckStanding(sent, before);
   auto& granted = granted_[doc.life_nonce];
   for (const OwnedPartition& owned : doc.owned) granted.emplace(owned.id, owned.token);
   // Nobody will apply what a deposed leader writes, nor what strayed into another bucket: who it is
@@ -326,6 +327,25 @@ void RuleJudge::CheckRoom(const SentPut& sent, const wire::Doc* before) {
          fmt::format("that of {} may take {} bytes, {} are allowed", sent.put.key, bytes, limit));
 }
 
+// Within a term a grant stands, with its token, until the very grant was given back.
+void RuleJudge::CheckStanding(const SentPut& sent, const wire::Doc* before) {
+  const wire::Doc& doc = *sent.doc;
+  if (tampered_ || before == nullptr || before->nonce != doc.nonce ||
+      before->life_nonce != doc.life_nonce) {
+    return;
+  }
+  const auto& refused = refused_[doc.life_nonce];
+  for (const OwnedPartition& owned : doc.owned) {
+    for (const OwnedPartition& had : before->owned) {
+      if (had.id != owned.id || had.token == owned.token) continue;
+      if (refused.contains({had.id, had.token})) continue;
+      Broken("a grant stands until it was given back",
+             fmt::format("{} is granted to {} with token {}, and {} stands", owned.id, sent.put.key,
+                         Show(owned.token), Show(had.token)));
+    }
+  }
+}
+
 // A leader that wrote a document which has forgotten all that the one before took away knew that it
 // was acknowledged: what it takes away now is to be released from now on.
 void RuleJudge::NoteReleasing(const wire::Doc& doc, const wire::Doc* before,
@@ -340,10 +360,10 @@ void RuleJudge::NoteReleasing(const wire::Doc& doc, const wire::Doc* before,
     return;
   }
   const auto asked = releasing_since_.find(worker);
-  const bool goes_on =
-      asked != releasing_since_.end() && asked->second.life_nonce == doc.life_nonce &&
-      (before == nullptr || before->life_nonce != doc.life_nonce ||
-       std::any_of(before->releasing.begin(), before->releasing.end(), tells));
+  const bool goes_on = asked != releasing_since_.end() &&
+                       asked->second.life_nonce == doc.life_nonce &&
+                       (before == nullptr || before->life_nonce != doc.life_nonce ||
+                        std::any_of(before->releasing.begin(), before->releasing.end(), tells));
   if (!goes_on) releasing_since_[worker] = {doc.life_nonce, shared_.now()};
 }
 
@@ -394,6 +414,9 @@ void RuleJudge::HeartbeatAccepted(const SentPut& sent, const wire::Heartbeat* be
   if (heartbeat.kind == HeartbeatKind::kEvicted) {
     died_at_ = shared_.now();
     return CheckTombstone(sent, before);
+  }
+  for (const wire::Refusal& refusal : heartbeat.refused) {
+    refused_[heartbeat.nonce].emplace(refusal.partition, refusal.token);
   }
   Beat& beat = beats_[sent.put.key];
   if (beat.nonce != heartbeat.nonce) beat = {heartbeat.nonce, 0, shared_.now(), 0, 0, false};

@@ -144,6 +144,7 @@ class RuleJudge {
   void CheckSender(const SentPut& sent);
   void CheckLease(const SentPut& sent, const wire::Doc* before);
   void CheckRoom(const SentPut& sent, const wire::Doc* before);
+  void CheckStanding(const SentPut& sent, const wire::Doc* before);
   void CheckHeld(const SentPut& sent, const Hold& hold, std::string_view what);
   void CheckWindow(const core::RebalanceNote& note, const core::Settings& settings);
   void NoteReleasing(const wire::Doc& doc, const wire::Doc* before, const std::string& worker);
@@ -178,6 +179,8 @@ class RuleJudge {
   std::map<std::string, Grants, std::less<>> grants_;  // by partition
   // What the documents of each life, by nonce, gave it.
   std::map<std::uint64_t, std::set<std::pair<std::string, FencingToken>>> granted_;
+  // … and what its heartbeats gave back.
+  std::map<std::uint64_t, std::set<std::pair<std::string, FencingToken>>> refused_;
   // By the evicting process and the worker: the silence that its newest tombstone ended.
   struct Silence {
     Nanos span = 0;
