@@ -15,6 +15,7 @@
 
 #include "internal/core/rules.h"
 #include "test/simulation/provoke.h"
+#include "test/simulation/retell.h"
 #include "test/simulation/run.h"
 #include "test/simulation/schedules.h"
 #include "test/simulation/shrink.h"
@@ -95,7 +96,7 @@ class Campaign {
       return 1;
     }
     if (g_stop != 0) return 130;
-    return TooLittleHappened() ? 1 : 0;
+    return TooLittleHappened() ? 1 : TellStories();
   }
 
  private:
@@ -269,6 +270,21 @@ class Campaign {
       if (set_up) continue;
       fmt::print("schedule {}: its situation did not arise with any of {} seeds\n", schedule.name,
                  kScheduleSeeds);
+      return 1;
+    }
+    return 0;
+  }
+
+  // After the seeds: what no judge minds may still be told otherwise than it is written down.
+  int TellStories() const {
+    if (provoked_ || !options_.off.empty()) return 0;
+    for (const std::string& name : StoriesIn(options_.stories)) {
+      const auto otherwise = ToldOtherwise(StoryPath(options_.stories, name));
+      if (!otherwise) continue;
+      fmt::print(
+          "story {} goes otherwise than it is written down\n  {}\nIf that is as it should be, "
+          "PARTI_REWRITE_STORIES=1 simulation_test writes it down anew.\n",
+          name, *otherwise);
       return 1;
     }
     return 0;

@@ -20,9 +20,11 @@ struct CampaignOptions {
   bool shrink = false;     // the smallest world that can be found to fail like the first seed
   std::string schedule;    // plays it instead of random worlds; "list" tells which there are
   std::string provoke;     // a rule: worlds in which it matters often
+  std::string stories;     // a folder: they are told after the seeds; none, if empty
 };
 
-// Prints what it finds. 0: every seed kept every promise; 1: one didn't, or too little happened;
+// Prints what it finds. 0: every seed kept every promise; 1: one didn't, or too little happened, or
+// a story goes otherwise than it is written down;
 // 2: the options make no sense.
 int RunCampaign(const CampaignOptions& options);
 

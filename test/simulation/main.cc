@@ -27,6 +27,10 @@ int main(int argc, char** argv) {
   app.add_flag("--shrink", options.shrink,
                "find the smallest world that fails like the seed of --seed, and print its story");
   app.add_flag("--keep-going", options.keep_going, "run all seeds and count the promises broken");
+  options.stories = PARTI_STORIES;
+  app.add_option("--stories", options.stories,
+                 "folder of stories that are told after the seeds; \"\" for none")
+      ->capture_default_str();
   app.add_option("--jobs", options.jobs, "how many seeds at a time; as many as processors, if 0")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();

@@ -535,5 +535,4 @@ Played UnexplainedHoldsAll(std::uint64_t seed, History* history) {
   return s.Verdict(true);
 }
 
-
 }  // namespace parti::simulation
