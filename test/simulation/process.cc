@@ -403,8 +403,10 @@ void Process::HookReturned(const core::RunLost& hook) {
 }
 
 void Process::HookReturned(const OwnedPartition& acquired, const absl::Status& status) {
+  // If its lease is over, core loses it in this step, as if the hook had not failed.
+  const bool owned = world_.claims().Owns(number_, acquired.id);
   Step(core::AcquireDone{acquired.id, acquired.token, status});
-  if (!status.ok()) world_.claims().AcquireFailed(number_, acquired);
+  if (!status.ok() && owned) world_.claims().AcquireFailed(number_, acquired);
 }
 
 }  // namespace parti::simulation
