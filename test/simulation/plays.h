@@ -92,6 +92,20 @@ Played PlanThatFailed(std::uint64_t seed, History* history);
 Played ListChangesBack(std::uint64_t seed, History* history);
 Played DeathWithinCooldown(std::uint64_t seed, History* history);
 
+// endings.cc: tombstones, refusals and wishes, and what has to end when nothing else comes to pass.
+Played EarlierTombstoneStands(std::uint64_t seed, History* history);
+Played TombstoneOfAShorterLease(std::uint64_t seed, History* history);
+Played RevisionTakenAgain(std::uint64_t seed, History* history);
+Played LeaderDiesBeforeBalance(std::uint64_t seed, History* history);
+Played GivenBackThoughPinned(std::uint64_t seed, History* history);
+Played ControlPurged(std::uint64_t seed, History* history);
+Played OwnersDead(std::uint64_t seed, History* history);
+Played UnreadableAmidUpgrade(std::uint64_t seed, History* history);
+Played LeaseEndsUnnoticed(std::uint64_t seed, History* history);
+Played ConfirmedLate(std::uint64_t seed, History* history);
+Played LaterEpochTold(std::uint64_t seed, History* history);
+Played WantedOfNobody(std::uint64_t seed, History* history);
+
 }  // namespace parti::simulation
 
 #endif  // PARTI_TEST_SIMULATION_PLAYS_H_
