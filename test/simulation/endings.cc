@@ -1,5 +1,6 @@
 #include "test/simulation/plays.h"
 
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -366,6 +367,83 @@ Played WantedOfNobody(std::uint64_t seed, History* history) {
   Require(&s, s.Until(30 * kSecond, settled), "what people want is settled in the end",
           "the report doesn't say so 30 s later");
   return s.Verdict(true);
+}
+
+// A leader is paused, with a first document under way. Claims and heartbeats are wiped, and the id
+// goes to another life, of the same number. Its leader is the one that the document is of.
+Played GrantOfATwin(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.worker_id_prefix = "x-";      // others take no kId
+  scenario.settings.election_ttl = 60 * kSecond;  // nobody else leads
+  ScriptedStage s(scenario, history, 1);
+  s.owner = [](const std::string&) { return std::string(kId); };
+  Process& leader = s.StartLeader();
+  const auto only = [&](const std::string& name) {
+    World::Birth birth = Born(scenario, name, scenario.settings.lease);
+    birth.settings->worker_id_prefix = "worker-";
+    birth.settings->max_workers = 1;
+    return birth;
+  };
+  Process& b = s.world().StartProcess(only("b"));
+  bool sent = false;
+  Network::Ambush late;
+  late.process = &leader;
+  late.bucket = Bucket::kAssignment;
+  late.key = kId;
+  late.fate = Fate::kLandLate;
+  late.delay = 3 * kSecond;
+  late.when = [&](const SentPut& put) { return sent = Stage::Grants(put, "p-0"); };
+  s.network().Lay(late);
+  if (!s.Until(3 * kSecond, [&] { return sent; })) return s.Verdict(false);
+  leader.Pause();
+  b.Crash();
+  s.network().Wipe(Bucket::kStableId);
+  s.network().Wipe(Bucket::kHeartbeat);
+  Process& next = s.world().StartProcess(only("c"));
+  s.world().RunFor(5 * kSecond);
+  const bool landed = s.network().stream(Bucket::kAssignment).Revision(kId) != 0;
+  leader.Resume();
+  s.world().RunFor(10 * kSecond);
+  return s.Verdict(landed && s.Id(next) == kId);
+}
+
+// A leader dies when it has granted something of which the worker doesn't hear. The next one writes
+// that anew, and continues above the versions that it finds.
+Played GrantWrittenAnew(std::uint64_t seed, History* history) {
+  ScriptedStage s(Calm(seed), history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-1" ? b : c); };
+  if (!s.Settle()) return s.Verdict(false);
+  s.world().RunFor(kSecond);
+  std::uint64_t highest = 0;
+  bool granted = false;
+  bool anew = false;
+  bool above = true;
+  s.network().OnChange([&](Bucket bucket, const std::string& key) {
+    if (bucket != Bucket::kAssignment) return;
+    const Stream& docs = s.network().stream(bucket);
+    const auto doc = wire::DecodeDoc(docs.At(docs.Revision(key)).value);
+    if (!doc.ok()) return;
+    if (doc->epoch == 1) highest = std::max(highest, doc->version);
+    for (const OwnedPartition& one : doc->owned) {
+      if (one.id != "p-2") continue;
+      granted = true;
+      if (one.token.epoch == 1) continue;
+      anew = true;
+      above = above && one.token.version > highest;
+    }
+  });
+  s.network().StallWatches(b, Bucket::kAssignment);
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? c : b); };
+  s.world().SetPartitions(3);
+  if (!s.Until(3 * kSecond, [&] { return granted; })) return s.Verdict(false);
+  leader.Crash();
+  s.Until(30 * kSecond, [&] { return anew; });
+  Require(&s, above, "a new leader continues above the highest version that it finds",
+          "what it writes anew bears an older one");
+  return s.Verdict(anew);
 }
 
 }  // namespace parti::simulation

@@ -105,6 +105,8 @@ Played LeaseEndsUnnoticed(std::uint64_t seed, History* history);
 Played ConfirmedLate(std::uint64_t seed, History* history);
 Played LaterEpochTold(std::uint64_t seed, History* history);
 Played WantedOfNobody(std::uint64_t seed, History* history);
+Played GrantOfATwin(std::uint64_t seed, History* history);
+Played GrantWrittenAnew(std::uint64_t seed, History* history);
 
 }  // namespace parti::simulation
 
