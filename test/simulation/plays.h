@@ -107,6 +107,18 @@ Played LaterEpochTold(std::uint64_t seed, History* history);
 Played WantedOfNobody(std::uint64_t seed, History* history);
 Played GrantOfATwin(std::uint64_t seed, History* history);
 Played GrantWrittenAnew(std::uint64_t seed, History* history);
+// beginnings.cc: a term or a life begins, and what went before is told by little, or wrongly.
+Played EpochOfADocument(std::uint64_t seed, History* history);
+Played EpochOfHeartbeats(std::uint64_t seed, History* history);
+Played DocumentOfAFormerLife(std::uint64_t seed, History* history);
+Played EpochOfTwoTerms(std::uint64_t seed, History* history);
+Played UnansweredGrantTakenBack(std::uint64_t seed, History* history);
+Played PinnedUnled(std::uint64_t seed, History* history);
+Played RefusedUnled(std::uint64_t seed, History* history);
+Played RefusedAfterRewrite(std::uint64_t seed, History* history);
+Played FencedWhileDraining(std::uint64_t seed, History* history);
+Played NumberOfADocument(std::uint64_t seed, History* history);
+Played TwoLivesOfOneNumber(std::uint64_t seed, History* history);
 
 }  // namespace parti::simulation
 
