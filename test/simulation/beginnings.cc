@@ -359,4 +359,64 @@ Played TwoLivesOfOneNumber(std::uint64_t seed, History* history) {
   return s.Verdict(true);
 }
 
+// A worker sees its first document, and can't check its fence. Then all that tells of that term is
+// lost, and the next one bears its epoch again; in the new bucket revisions begin anew.
+Played DocumentOfALostTerm(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 4 * kSecond;
+  ScriptedStage s(scenario, history, 1);
+  Process& a = s.StartLeader();
+  Process& c = s.Start("c");
+  World::Birth birth;
+  birth.name = "d";  // who is given nothing has no document that would be missed
+  birth.settings = scenario.settings;
+  birth.settings->election_ttl = 3 * kSecond;
+  birth.settings->capacity = 0;
+  Process& d = s.world().StartProcess(birth);
+  s.owner = [&](const std::string&) { return s.Id(c); };
+  for (int i = 2; i <= 6; ++i) {
+    s.world().RunFor(kSecond / 2);
+    s.world().SetPartitions(i);
+  }
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(c, "p-5"); }) || !a.leads())
+    return s.Verdict(false);
+  s.network().StallWatches(d, Bucket::kElection);
+  Process& b = StartFollower(&s, "b");
+  Lose(&s, &b, Bucket::kHeartbeat, [&](const SentPut&) { return !c.leads(); });
+  s.world().RunFor(20 * kMillisecond);
+  s.network().StallWatches(b, Bucket::kElection);
+  Network::Ambush unread;
+  unread.process = &b;
+  unread.put = false;
+  unread.bucket = Bucket::kElection;
+  unread.fate = Fate::kLoseRequest;
+  unread.times = 1000;
+  s.network().Lay(unread);
+  Lose(&s, &a, Bucket::kElection);
+  s.world().RunFor(20 * kMillisecond);
+  const std::uint64_t then = s.network().stream(Bucket::kElection).last_sequence();
+  s.owner = [&](const std::string&) { return s.Id(b); };
+  if (!s.Until(3 * kSecond, [&] { return c.leads(); })) return s.Verdict(false);
+  const auto given = [&] {
+    const wire::Doc* doc = s.world().kv().DocOf(s.Id(b));
+    return doc != nullptr && !doc->owned.empty();
+  };
+  if (!s.Until(3 * kSecond, given)) return s.Verdict(false);
+  s.world().RunFor(20 * kMillisecond);
+  const std::uint64_t epoch = c.epoch();
+  a.Crash();
+  c.Crash();
+  s.network().LoseEnd(Bucket::kElection, then);
+  s.network().Wipe(Bucket::kAssignment);
+  s.network().Purge(Bucket::kHeartbeat, s.Id(a));
+  s.network().Purge(Bucket::kHeartbeat, s.Id(c));
+  if (!s.Until(15 * kSecond, [&] { return d.leads(); })) return s.Verdict(false);
+  const bool shared = d.epoch() == epoch;
+  s.network().HealAll();
+  if (!s.Until(40 * kSecond, [&] { return s.Owns(b, "p-5"); })) {
+    Break(&s, "a worker applies documents of a bucket that begins anew", "it has none 40 s later");
+  }
+  return s.Verdict(shared);
+}
+
 }  // namespace parti::simulation

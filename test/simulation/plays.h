@@ -119,6 +119,7 @@ Played RefusedAfterRewrite(std::uint64_t seed, History* history);
 Played FencedWhileDraining(std::uint64_t seed, History* history);
 Played NumberOfADocument(std::uint64_t seed, History* history);
 Played TwoLivesOfOneNumber(std::uint64_t seed, History* history);
+Played DocumentOfALostTerm(std::uint64_t seed, History* history);
 
 }  // namespace parti::simulation
 

@@ -343,6 +343,10 @@ const std::vector<Schedule>& Schedules() {
        "all that tells of an id is wiped, and another life of it begins",
        {},
        TwoLivesOfOneNumber},
+      {"document-of-a-lost-term",
+       "a worker can't check its first document, and all that tells of that term is lost",
+       {},
+       DocumentOfALostTerm},
       {"unexplained-holds-all", "the document that a worker applied vanishes without a trace",
        Rule::kUnexplainedHoldsAll, UnexplainedHoldsAll},
   };
