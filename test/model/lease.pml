@@ -13,7 +13,7 @@
  * its revisions begin anew from there, so that what was written for the bucket of before may fit. The leader
  * record may come to name the new identity.
  *
- * NARROW leaves out what else may go wrong: deleted keys, others' tombstones, heartbeats that get lost.
+ * NARROW leaves out what else may go wrong: deleted keys, others' tombstones, heartbeats that get lost, drift.
  *
  * RULE and NO_… as in ownership.pml. Bounds: MAXNUM heartbeats, two of them under way at once. */
 #ifndef MAXNUM
@@ -235,7 +235,9 @@ end:
        OLDER(tombage, WAIT);
 #endif
        if
+#ifndef NARROW
        :: missed == 0 -> missed = SLOW - 1; printf("a tick, which the worker's clock misses\n")
+#endif
        :: 1 -> if :: missed > 0 -> missed-- :: else fi;
           left--; n = 1; do :: n <= MAXNUM -> OLDER(age[n], LEASE); n++ :: else -> break od; n = 0;
           printf("a tick\n")

@@ -107,6 +107,7 @@ Played LaterEpochTold(std::uint64_t seed, History* history);
 Played WantedOfNobody(std::uint64_t seed, History* history);
 Played GrantOfATwin(std::uint64_t seed, History* history);
 Played GrantWrittenAnew(std::uint64_t seed, History* history);
+
 // beginnings.cc: a term or a life begins, and what went before is told by little, or wrongly.
 Played EpochOfADocument(std::uint64_t seed, History* history);
 Played EpochOfHeartbeats(std::uint64_t seed, History* history);
