@@ -63,14 +63,15 @@ void Claimer::OnClaim(const wire::Entry& entry) {
   ClaimSeen& seen = claims_[entry.key];
   seen.generation = claim_watch_.generation();
   if (seen.revision == entry.revision) return;
-  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, 0, seen.generation};
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, seen.generation};
   if (!entry.deleted) {
     auto record = context_->DecodeClaim(entry.value);
     if (record.ok()) {
+      context_->SawLease(record->lease_ms);
       seen.record = *std::move(record);
     } else {
       context_->Malformed(wire::Bucket::kStableId, entry.key);
-      seen.lease_told_ms = wire::LeaseOfUnreadable(entry.value);
+      context_->SawLease(wire::LeaseOfUnreadable(entry.value));
       context_->ReportOnce("claim " + entry.key, Severity::kWarning, record.status());
     }
   }
@@ -81,15 +82,16 @@ void Claimer::OnHeartbeat(const wire::Entry& entry) {
   HeartbeatSeen& seen = heartbeats_[entry.key];
   seen.generation = heartbeat_watch_.generation();
   if (seen.revision == entry.revision) return;
-  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, 0, seen.generation};
+  seen = {entry.revision, context_->now, entry.deleted, std::nullopt, seen.generation};
   if (!entry.deleted) {
     auto record = context_->DecodeHeartbeat(entry.value);
     if (record.ok()) {
       context_->SawEpoch(record->highest_epoch);
+      context_->SawLease(record->lease_ms);
       seen.record = *std::move(record);
     } else {
       context_->Malformed(wire::Bucket::kHeartbeat, entry.key);
-      seen.lease_told_ms = wire::LeaseOfUnreadable(entry.value);
+      context_->SawLease(wire::LeaseOfUnreadable(entry.value));
       context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning, record.status());
     }
   }
@@ -127,19 +129,6 @@ const Claimer::ClaimSeen* Claimer::FindClaim(const std::string& id) const {
 const Claimer::HeartbeatSeen* Claimer::FindHeartbeat(const std::string& id) const {
   const auto it = heartbeats_.find(id);
   return it == heartbeats_.end() ? nullptr : &it->second;
-}
-
-Nanos Claimer::LongestLease() const {
-  std::int64_t longest_ms = context_->settings.lease / kMillisecond;
-  for (const auto& [id, seen] : claims_) {
-    longest_ms =
-        std::max({longest_ms, seen.record ? seen.record->lease_ms : 0, seen.lease_told_ms});
-  }
-  for (const auto& [id, seen] : heartbeats_) {
-    longest_ms =
-        std::max({longest_ms, seen.record ? seen.record->lease_ms : 0, seen.lease_told_ms});
-  }
-  return longest_ms * kMillisecond;
 }
 
 // Claim and heartbeat bear one nonce, and whoever wrote them holds nothing any more: it was this
@@ -187,7 +176,7 @@ Nanos Claimer::FreeAt(const std::string& id) {
       recorded = false;
     }
   }
-  const Nanos lease = recorded ? lease_ms * kMillisecond : LongestLease();
+  const Nanos lease = recorded ? lease_ms * kMillisecond : context_->longest_lease;
   return std::max(not_before, since + context_->WithDrift(lease));
 }
 
@@ -284,7 +273,7 @@ void Claimer::OnDoc(const KvAnswer& answer) {
     if (claim == nullptr && heartbeat == nullptr && may_hold &&
         !blocked_until_.contains(life_.worker) && RuleOn(Rule::kJoinerWatches)) {
       const Nanos lease =
-          std::max(LongestLease(), doc.ok() ? doc->life_lease_ms * kMillisecond : 0);
+          std::max(context_->longest_lease, doc.ok() ? doc->life_lease_ms * kMillisecond : 0);
       blocked_until_[life_.worker] = context_->now + context_->WithDrift(lease);
       return GiveUp(false);
     }
@@ -440,7 +429,7 @@ void Claimer::GiveUp(bool conflict) {
     if (const auto it = claims_.find(life_.worker); it != claims_.end()) {
       it->second.since = context_->now;
     } else {
-      claims_[life_.worker] = {0, context_->now, false, std::nullopt, 0, 0};
+      claims_[life_.worker] = {0, context_->now, false, std::nullopt, 0};
     }
     window_ *= 2;
     if (++conflicts_ < conflicts_until_scan_) {

@@ -42,7 +42,6 @@ class Claimer {
     Nanos since = 0;
     bool deleted = false;
     std::optional<wire::Claim> record;  // none: deleted or unreadable
-    std::int64_t lease_told_ms = 0;     // by one that is unreadable
     WatchId generation = 0;             // of the snapshot that showed it last
   };
   struct HeartbeatSeen {
@@ -50,7 +49,6 @@ class Claimer {
     Nanos since = 0;
     bool deleted = false;
     std::optional<wire::Heartbeat> record;
-    std::int64_t lease_told_ms = 0;
     WatchId generation = 0;
   };
   struct Candidate {
@@ -85,7 +83,6 @@ class Claimer {
 
   const ClaimSeen* FindClaim(const std::string& id) const;
   const HeartbeatSeen* FindHeartbeat(const std::string& id) const;
-  Nanos LongestLease() const;
 
   Context* const context_;
   Host* const host_;

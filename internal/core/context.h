@@ -56,6 +56,14 @@ class Context {
   std::uint64_t NextEpoch() const { return std::min(highest_epoch + 1, wire::kMaxExactInteger); }
   void SawEpoch(std::uint64_t epoch) { highest_epoch = std::max(highest_epoch, epoch); }
 
+  // The longest lease that anything ever read by this process tells of, our own included. It
+  // outlasts terms and lives: what told of it may be lost with its bucket while somebody still
+  // holds by it.
+  Nanos longest_lease = settings.lease;
+  void SawLease(std::int64_t lease_ms) {
+    longest_lease = std::max(longest_lease, lease_ms * kMillisecond);
+  }
+
   // The group's wire version, as far as known: what we write. The oldest that we speak until then.
   int wire_version = settings.oldest_wire_version;
   std::string Encode(const wire::Claim& record) const { return wire::Encode(record, wire_version); }

@@ -44,10 +44,6 @@ void DocView::RememberUnanswered(std::uint64_t of_incarnation,
   unanswered.push_back({of_incarnation, adds});
 }
 
-void GroupView::SawLease(std::int64_t lease_ms) {
-  longest_lease_ = std::max({longest_lease_, context_->settings.lease, lease_ms * kMillisecond});
-}
-
 // The wait counts from the moment when we received exactly the revision that the tombstone
 // replaced; if we never did, from our first sight of the tombstone. That no later heartbeat was
 // accepted follows from the compare-and-set only if the bucket wasn't restored in between: until
@@ -74,12 +70,11 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   if (entry.revision <= before.revision) return false;
   HeartbeatView& view = worker.heartbeat;
   view = HeartbeatView{entry.revision, context_->now, entry.deleted, std::nullopt, 0};
-  SawLease(0);
   if (entry.deleted) return true;
   auto record = context_->DecodeHeartbeat(entry.value);
   if (!record.ok()) {
     context_->Malformed(wire::Bucket::kHeartbeat, entry.key);
-    SawLease(wire::LeaseOfUnreadable(entry.value));
+    context_->SawLease(wire::LeaseOfUnreadable(entry.value));
     context_->ReportOnce("heartbeat " + entry.key, Severity::kWarning,
                          absl::DataLossError("the heartbeat of " + entry.key +
                                              " is unreadable; it counts as a live worker until its "
@@ -87,7 +82,7 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
                                              std::string(record.status().message())));
     return true;
   }
-  SawLease(record->lease_ms);
+  context_->SawLease(record->lease_ms);
   context_->SawEpoch(std::max(record->highest_epoch, record->evicting_epoch));
   view.record = *std::move(record);
   // Only of the very heartbeat that the record names: in a restored bucket an older one may land
@@ -123,7 +118,6 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
   next.revision = entry.revision;
   next.writing = view.writing;
   next.rereading = view.rereading;
-  SawLease(0);
   if (entry.deleted) {
     // Whoever deleted it, a worker may have seen it and apply it yet: it holds everything, like an
     // unreadable one.
@@ -131,13 +125,13 @@ bool GroupView::TakeDoc(const wire::Entry& entry) {
   } else if (auto doc = context_->DecodeDoc(entry.value); !doc.ok()) {
     next.unreadable = true;
     context_->Malformed(wire::Bucket::kAssignment, entry.key);
-    SawLease(wire::LeaseOfUnreadable(entry.value));
+    context_->SawLease(wire::LeaseOfUnreadable(entry.value));
     context_->ReportOnce("doc " + entry.key, Severity::kError,
                          absl::DataLossError("the assignment of " + entry.key +
                                              " is unreadable; its worker is evicted: " +
                                              std::string(doc.status().message())));
   } else {
-    SawLease(doc->life_lease_ms);
+    context_->SawLease(doc->life_lease_ms);
     context_->SawEpoch(doc->epoch);
     next.valid = true;
     next.unknown = doc->unknown;

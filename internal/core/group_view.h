@@ -172,9 +172,6 @@ class GroupView {
   // The heartbeat bucket is another than the predecessor's: its record tells nothing of that.
   void HeartbeatsRecreated();
 
-  // The longest lease that anything read so far tells of, our own included.
-  Nanos LongestLease() const { return longest_lease_; }
-
   // What `worker` may hold at `now`, as far as this leader can know.
   Holdings PossiblyHeld(const WorkerView& worker, Nanos now) const;
   // The life that the doc names is certainly over: nothing of it is held.
@@ -188,7 +185,6 @@ class GroupView {
  private:
   bool HasSeenFence(const wire::Heartbeat& heartbeat) const;
   bool MayHide(const WorkerView& worker) const;
-  void SawLease(std::int64_t lease_ms);
   void NoteTombstone(HeartbeatView& view, const HeartbeatView& before);
 
   Context* const context_;
@@ -198,7 +194,6 @@ class GroupView {
   std::uint64_t known_nonce_ = 0;
   std::uint64_t known_number_ = 0;
   Nanos known_since_ = 0;
-  Nanos longest_lease_ = 0;
 };
 
 }  // namespace parti::core

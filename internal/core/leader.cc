@@ -193,8 +193,7 @@ void Leader::TakeOver() {
 }
 
 void Leader::Hold() {
-  hold_until_ =
-      hold_since_ + context_->WithDrift(std::max(view_.LongestLease(), context_->settings.lease));
+  hold_until_ = hold_since_ + context_->WithDrift(context_->longest_lease);
   publisher_.HoldUntil(hold_until_);
   confirm_at_ = hold_until_;
   monitor_.EvictSuspectsAt(hold_until_);

@@ -104,7 +104,7 @@ Nanos Monitor::DeadlineOf(const WorkerView& worker, Verdict* verdict) const {
   }
   if (heartbeat.unreadable()) {
     *verdict = {EvictionReason::kUnreadable, "its heartbeat is unreadable"};
-    return heartbeat.since + context_->WithDrift(view_->LongestLease());
+    return heartbeat.since + context_->WithDrift(context_->longest_lease);
   }
   return kNever;
 }
@@ -145,7 +145,7 @@ void Monitor::Evict(const std::string& id, WorkerView& worker, const Verdict& ve
     tombstone.applied_revision = heartbeat.record->applied_revision;
     tombstone.applied_nonce = heartbeat.record->applied_nonce;
   } else {
-    tombstone.lease_ms = std::max(tombstone.lease_ms, view_->LongestLease() / kMillisecond);
+    tombstone.lease_ms = std::max(tombstone.lease_ms, context_->longest_lease / kMillisecond);
   }
   if (worker.doc.valid && worker.doc.incarnation > tombstone.incarnation) {
     // Two lives: if the doc strayed here from before a wipe, the one whose heartbeat this is holds

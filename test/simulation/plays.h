@@ -35,6 +35,7 @@ Played UnexplainedHoldsAll(std::uint64_t seed, History* history);
 Played HeartbeatFromBefore(std::uint64_t seed, History* history);
 Played LeaderGoesBack(std::uint64_t seed, History* history);
 Played LongestLease(std::uint64_t seed, History* history);
+Played LongestLeaseRemembered(std::uint64_t seed, History* history);
 Played SuspectsDocument(std::uint64_t seed, History* history);
 Played PurgedHeartbeat(std::uint64_t seed, History* history);
 Played HearAfterFence(std::uint64_t seed, History* history);

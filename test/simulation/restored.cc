@@ -92,8 +92,9 @@ Played LeaderGoesBack(std::uint64_t seed, History* history) {
 }
 
 // A worker of a long lease is cut off. The heartbeats are lost, and its document goes back to an
-// older one, by which it owns nothing. Nothing else tells of its lease.
-Played LongestLease(std::uint64_t seed, History* history) {
+// older one, by which it owns nothing: nothing else tells of its lease. Or to none: then only what
+// the leader remembers of before tells of it.
+static Played LongestLease(std::uint64_t seed, History* history, bool only_remembered) {
   Scenario scenario = Calm(seed);
   scenario.leases_differ = true;
   scenario.lease_max = scenario.settings.lease;
@@ -115,10 +116,22 @@ Played LongestLease(std::uint64_t seed, History* history) {
   s.world().RunFor(kSecond);
   s.network().Cut(&b);
   s.network().Wipe(Bucket::kHeartbeat);
-  s.network().RollBack(Bucket::kAssignment, then);
+  if (only_remembered) {
+    s.network().Wipe(Bucket::kAssignment);
+  } else {
+    s.network().RollBack(Bucket::kAssignment, then);
+  }
   s.owner = [&](const std::string&) { return s.Id(c); };
   s.world().RunFor(40 * kSecond);
   return s.Verdict(true);
+}
+
+Played LongestLease(std::uint64_t seed, History* history) {
+  return LongestLease(seed, history, false);
+}
+
+Played LongestLeaseRemembered(std::uint64_t seed, History* history) {
+  return LongestLease(seed, history, true);
 }
 
 // [1] A power cut takes a move from b to c back, with all heartbeats of since then, and c is cut

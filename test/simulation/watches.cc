@@ -85,7 +85,8 @@ void Network::TakeSnapshot(std::size_t index) {
       DeliverEntry(index, sequence, Latency() + shared_.random.Exponential(faults.slow_mean));
     }
   }
-  watches_[index].stalled = stalled;
+  // (One that a fault stalled meanwhile stays so: nothing is left out in the middle.)
+  watches_[index].stalled |= stalled;
 }
 
 // The stream's state is asked for by a request of its own, after the watch was opened.
