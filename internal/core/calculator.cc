@@ -501,8 +501,11 @@ void Calculator::Adopt(const std::vector<std::int32_t>& owners_in) {
   plan_problem_.clear();
   members_ = strategy_members_;
   undrained_.clear();
-  // A control record that came while the strategy ran, and needs no plan, is accounted for already.
   planned_control_ = std::max(planned_control_, strategy_control_);
+  // A control record that came while the strategy ran may need no other plan than this.
+  if (strategy_control_ >= ordered_control_ && !Compare(Present()).any()) {
+    planned_control_ = control_change_;
+  }
   if (same && !OffersAgain(next)) return;
   next.version = plan_.version + 1;
   plan_ = std::move(next);

@@ -171,7 +171,8 @@ class Calculator {
   std::uint64_t control_change_ = 0;
   std::uint64_t strategy_control_ = 0;
   std::uint64_t planned_control_ = 0;
-  std::string plan_problem_;  // why there is no newer plan; empty: nothing hinders
+  std::uint64_t ordered_control_ = 0;  // the newest that takes a plan, whoever the members are
+  std::string plan_problem_;           // why there is no newer plan; empty: nothing hinders
   bool problems_stale_ = true;
   std::vector<std::string> problems_;
 

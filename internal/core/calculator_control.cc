@@ -33,6 +33,7 @@ void Calculator::SetControl(const wire::Control& control) {
   ++control_change_;
   if (!taken_over_) return;
   if (resumed || pins) {
+    ordered_control_ = control_change_;
     Want(CalculatorState::kRebalancing, 0, true,
          {RebalanceCause::kControl, resumed ? "control: resumed" : "control: pins changed",
           context_->now});

@@ -26,6 +26,32 @@ void Drain(Stage* s, std::vector<std::string> workers) {
 
 }  // namespace
 
+// While a plan is made for one control record, another comes that changes nothing: who is drained
+// by it isn't there. It is settled with the plan all the same.
+Played ControlWhilePlanning(std::uint64_t seed, History* history) {
+  ScriptedStage s(SlowPlans(seed), history, 2);
+  s.StartLeader();
+  const Process& b = s.Start("b");
+  s.owner = [&](const std::string&) { return s.Id(b); };
+  if (!s.Settle()) return s.Verdict(false);
+  s.world().RunFor(6 * kSecond);
+  wire::Control control;
+  control.pins = {{"p-0", s.Id(b)}};
+  s.network().Write(Bucket::kElection, std::string(wire::kControlKey), wire::Encode(control));
+  s.world().RunFor(500 * kMillisecond);
+  control.drained = {"worker-99"};
+  s.network().Write(Bucket::kElection, std::string(wire::kControlKey), wire::Encode(control));
+  s.world().RunFor(10 * kSecond);
+  const Stream& stream = s.network().stream(Bucket::kElection);
+  const auto report = wire::DecodeReport(stream.At(stream.Revision(wire::kReportKey)).value);
+  if (!report.ok()) return s.Verdict(false);
+  if (!report->control_settled && s.world().verdict().good()) {
+    s.world().shared().verdict.Broken(s.world().now(), "a control record is settled in the end",
+                                      "it isn't after 10 s");
+  }
+  return s.Verdict(true);
+}
+
 // While a plan is made, another is asked for, for which there would be another answer.
 Played AskedWhilePlanning(std::uint64_t seed, History* history) {
   ScriptedStage s(SlowPlans(seed), history, 2);

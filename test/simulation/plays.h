@@ -69,6 +69,7 @@ Played ScanEndsOneShort(std::uint64_t seed, History* history);
 Played HeartbeatAfterTheScan(std::uint64_t seed, History* history);
 
 // planning.cc: what comes while a plan is made or carried out, or while a worker drains.
+Played ControlWhilePlanning(std::uint64_t seed, History* history);
 Played AskedWhilePlanning(std::uint64_t seed, History* history);
 Played JoinedWhilePlanning(std::uint64_t seed, History* history);
 Played RoomForTheRefused(std::uint64_t seed, History* history);
