@@ -208,7 +208,9 @@ std::string LastMessageBody(std::string_view subject) {
   return Dump(json{{"last_by_subj", subject}});
 }
 
-std::string MessageAtBody(std::uint64_t sequence) { return Dump(json{{"seq", sequence}}); }
+std::string MessageFromBody(std::uint64_t sequence) {
+  return Dump(json{{"seq", sequence}, {"next_by_subj", ">"}});
+}
 
 // $JS.ACK.<stream>.<consumer>.<delivered>.<stream seq>.<consumer seq>.<time>.<pending>, or with
 // <domain>.<account> after ACK and possibly more at the end.

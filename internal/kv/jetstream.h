@@ -62,7 +62,7 @@ struct StoredMessage {
 ApiResult<StoredMessage> ReadStoredMessage(std::string_view json);
 
 struct StreamInfo {
-  wire::StreamState state;  // last_seq_gone: not known from this, unless the stream is empty
+  wire::StreamState state;  // last_seq_gone: whether it is empty
   std::uint64_t messages = 0;
   std::shared_ptr<const nlohmann::json> config;  // an object
 };
@@ -88,7 +88,8 @@ std::string ConsumerCreateRequest(const ConsumerSpec& spec);
 std::string ConsumerCreateBody(const ConsumerSpec& spec);
 
 std::string LastMessageBody(std::string_view subject);
-std::string MessageAtBody(std::uint64_t sequence);
+// The first message from `sequence` on that stands.
+std::string MessageFromBody(std::uint64_t sequence);
 
 // What the reply subject of a delivered message says.
 struct DeliveryInfo {

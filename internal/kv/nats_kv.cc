@@ -170,7 +170,7 @@ class NatsKv::Impl : public SessionHandler {
   void Answer(KvAnswer answer) { gate_.Emit(std::move(answer)); }
   KvAnswer PutAnswer(core::RequestId request, const std::string& stream, const Reply& reply);
   KvAnswer GetAnswer(const core::KvGet& get, const Reply& reply);
-  void OnInfo(const core::KvInfo& info, Timers::Clock::time_point deadline, const Reply& reply);
+  void OnInfo(const core::KvInfo& info, const Reply& reply);
   void LookForMissing(const ApiError& error);
   void TellIfFull(const std::string& stream, const ApiError& error);
 
@@ -373,14 +373,11 @@ KvAnswer NatsKv::Impl::GetAnswer(const core::KvGet& get, const Reply& reply) {
 }
 
 void NatsKv::Impl::Info(const core::KvInfo& info) {
-  const auto deadline = Timers::Clock::now() + std::chrono::nanoseconds(info.timeout);
   Ask({.subject = names_.Api("STREAM.INFO." + names_.Stream(info.bucket))}, info.timeout,
-      [this, info, deadline](const Reply& reply) { OnInfo(info, deadline, reply); });
+      [this, info](const Reply& reply) { OnInfo(info, reply); });
 }
 
-// The state alone doesn't tell whether the last message is still there, so that is asked for too.
-void NatsKv::Impl::OnInfo(const core::KvInfo& info, Timers::Clock::time_point deadline,
-                          const Reply& reply) {
+void NatsKv::Impl::OnInfo(const core::KvInfo& info, const Reply& reply) {
   if (reply.kind != Reply::Kind::kAnswer) return Answer(Unanswered(info.request, reply));
   const ApiResult<StreamInfo> result = ReadStreamInfo(reply.data);
   if (const auto* error = std::get_if<ApiError>(&result)) {
@@ -393,20 +390,7 @@ void NatsKv::Impl::OnInfo(const core::KvInfo& info, Timers::Clock::time_point de
   answer.request = info.request;
   answer.code = KvCode::kOk;
   answer.stream = std::get<StreamInfo>(result).state;
-  if (answer.stream.last_seq_gone || answer.stream.last_seq == 0) return Answer(std::move(answer));
-  const auto left = std::max(deadline - Timers::Clock::now(), Timers::Clock::duration(1));
-  Ask({.subject = names_.Api("STREAM.MSG.GET." + names_.Stream(info.bucket)),
-       .data = MessageAtBody(answer.stream.last_seq)},
-      std::chrono::nanoseconds(left).count(), [this, answer](const Reply& last) mutable {
-        if (last.kind != Reply::Kind::kAnswer) return Answer(Unanswered(answer.request, last));
-        const ApiResult<StoredMessage> message = ReadStoredMessage(last.data);
-        const auto* error = std::get_if<ApiError>(&message);
-        if (error != nullptr && error->err_code != kErrMessageNotFound) {
-          return Answer(Unknown(answer.request, error->ToString()));
-        }
-        answer.stream.last_seq_gone = error != nullptr;
-        Answer(std::move(answer));
-      });
+  Answer(std::move(answer));
 }
 
 void NatsKv::Impl::LookForMissing(const ApiError& error) {

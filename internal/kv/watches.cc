@@ -144,27 +144,28 @@ void Watches::OnStream(Serial serial, const Reply& reply) {
 }
 
 // Rule [1] needs the stream's last sequence, asked for after the watch was opened. Where the
-// snapshot didn't reach it, the message there may be gone, or may still come: that is for core to
-// await.
+// snapshot didn't reach it, the message there may still come, or be gone: what stands after those
+// that were delivered tells. (Not whether that message itself is gone: under constant writing it is
+// soon replaced, and what stands before it may be on its way still.)
 void Watches::CheckSnapshotEnd(Serial serial, Watch& watch) {
-  if (watch.ended || !watch.caught_up || !watch.stream) return;
+  if (watch.ended || !watch.caught_up || !watch.stream || watch.highest < watch.awaited) return;
   const bool unreached =
       watch.key.empty() && watch.highest < watch.stream->last_seq && !watch.stream->last_seq_gone;
   if (unreached) {
-    if (!std::exchange(watch.asked_for_last, true)) RequestLast(serial, watch);
+    if (!std::exchange(watch.asked_for_next, true)) RequestNext(serial, watch);
     return;
   }
   watch.ended = true;
   callbacks_.emit(core::WatchSnapshotEnd{watch.id, *watch.stream, watch.created});
 }
 
-void Watches::RequestLast(Serial serial, const Watch& watch) {
+void Watches::RequestNext(Serial serial, const Watch& watch) {
   requests_->Send({.subject = names_.Api("STREAM.MSG.GET." + names_.Stream(watch.bucket)),
-                   .data = MessageAtBody(watch.stream->last_seq)},
-                  pace_.api_timeout, [this, serial](const Reply& reply) { OnLast(serial, reply); });
+                   .data = MessageFromBody(watch.highest + 1)},
+                  pace_.api_timeout, [this, serial](const Reply& reply) { OnNext(serial, reply); });
 }
 
-void Watches::OnLast(Serial serial, const Reply& reply) {
+void Watches::OnNext(Serial serial, const Reply& reply) {
   const ApiResult<StoredMessage> result = ReadStoredMessage(reply.data);
   const std::lock_guard lock(mutex_);
   Watch* const watch = Find(serial);
@@ -173,11 +174,16 @@ void Watches::OnLast(Serial serial, const Reply& reply) {
   const bool gone = reply.kind == Reply::Kind::kAnswer && error != nullptr &&
                     error->err_code == kErrMessageNotFound;
   if (const auto problem = Problem(reply, result); problem && !gone) {
-    Break(serial, "can't ask for the stream's last message: " + *problem);
+    Break(serial, "can't ask for the stream's next message: " + *problem);
     return;
   }
   watch->stream->last_seq_gone = gone;
-  watch->ended = true;
+  if (!gone && std::get<StoredMessage>(result).sequence < watch->stream->last_seq) {
+    watch->awaited = std::get<StoredMessage>(result).sequence;
+    watch->asked_for_next = false;
+    return CheckSnapshotEnd(serial, *watch);
+  }
+  watch->ended = true;  // what still comes reaches the end: that is for core to await
   callbacks_.emit(core::WatchSnapshotEnd{watch->id, *watch->stream, watch->created});
 }
 

@@ -68,7 +68,8 @@ class Watches {
     std::int64_t created = 0;                 // by the server's clock
     bool caught_up = false;                   // all of the snapshot was delivered
     std::optional<wire::StreamState> stream;  // asked for after the creation
-    bool asked_for_last = false;              // whether the message at stream->last_seq is gone
+    bool asked_for_next = false;              // what stands after `highest`
+    std::uint64_t awaited = 0;                // a message that does
     bool ended = false;                       // WatchSnapshotEnd was emitted
   };
   using Serial = std::uint64_t;
@@ -76,7 +77,7 @@ class Watches {
   // All of these with mutex_ held.
   void RequestCreate(Serial serial, const Watch& watch);
   void RequestStream(Serial serial, const Watch& watch);
-  void RequestLast(Serial serial, const Watch& watch);
+  void RequestNext(Serial serial, const Watch& watch);
   void CheckSnapshotEnd(Serial serial, Watch& watch);
   void ArmSilence(Serial serial, Timers::Clock::time_point due);
   void Break(Serial serial, const std::string& reason);
@@ -89,7 +90,7 @@ class Watches {
   // All of these without.
   void OnCreated(Serial serial, const Reply& reply);
   void OnStream(Serial serial, const Reply& reply);
-  void OnLast(Serial serial, const Reply& reply);
+  void OnNext(Serial serial, const Reply& reply);
   void OnSilence(Serial serial);
 
   std::chrono::milliseconds Silence() const;

@@ -28,7 +28,8 @@ struct Entry {
 struct StreamState {
   std::uint64_t stream_id = 0;  // creation time in ns: another one means it was recreated
   std::uint64_t last_seq = 0;
-  // The message at last_seq no longer exists (expired or removed), so no reader can reach it.
+  // Of a watch: nothing stands between what its snapshot showed and last_seq (it was removed, or
+  // has expired), so that it can't get there and needn't. Of an answer: the stream is empty.
   bool last_seq_gone = false;
 };
 
