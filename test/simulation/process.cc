@@ -140,6 +140,8 @@ class EffectRunner {
     if (planned) {
       w_.kv().Planned(n_, note);
       w_.rules().Planned(n_, note, p_.step_time_);
+    } else {
+      w_.rules().Settled(n_, note);
     }
     Fact(10 + note.version * 64, [&] {
       if (!planned) return fmt::format("rebalance ({}, {}) settled", note.epoch, note.version);

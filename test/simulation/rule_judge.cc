@@ -54,13 +54,17 @@ void RuleJudge::Sending(const SentPut& sent) {
   if (sent.leader || sent.doc) CheckSender(sent);
   if (!sent.doc) return;
   auto& docs = beating_[Index(sent.process)].docs;
-  const auto to = std::pair(sent.doc->nonce, sent.put.key);
-  if (std::any_of(docs.begin(), docs.end(), [&](const auto& doc) { return doc.first == to; })) {
+  Beating::UnderWay now{sent.doc->nonce, sent.put.key, sent.doc->life_nonce, sent.put.request, {}};
+  for (const OwnedPartition& owned : sent.doc->owned)
+    now.newest = std::max(now.newest, owned.token);
+  if (std::any_of(docs.begin(), docs.end(), [&](const Beating::UnderWay& doc) {
+        return doc.term == now.term && doc.worker == now.worker;
+      })) {
     Broken("one document for a worker is under way at a time",
            fmt::format("process {} sends another to {} before the answer", sent.process,
                        sent.put.key));
   }
-  docs.emplace_back(to, sent.put.request);
+  docs.push_back(std::move(now));
   const auto term = terms_.find({sent.process, {sent.doc->epoch, sent.doc->nonce}});
   if (term == terms_.end()) {
     Broken("a leader writes its fence before any document [1]",
@@ -80,7 +84,7 @@ void RuleJudge::Answered(int process, const core::KvAnswer& answer) {
     beating.request = 0;
     beating.troubled = answer.code != wire::KvCode::kOk;
   }
-  std::erase_if(beating.docs, [&](const auto& doc) { return doc.second == answer.request; });
+  std::erase_if(beating.docs, [&](const auto& doc) { return doc.request == answer.request; });
 }
 
 void RuleJudge::GaveAllUp(int process) {
@@ -541,6 +545,17 @@ void RuleJudge::Planned(int process, const core::RebalanceNote& note, Nanos deci
   Broken("planned rebalances are rebalance_cooldown apart",
          fmt::format("version {} ({}) comes {:.6f} s after the one before", note.version,
                      note.cause, Seconds(since)));
+}
+
+void RuleJudge::Settled(int process, const core::RebalanceNote& note) {
+  for (const Beating::UnderWay& doc : beating_[Index(process)].docs) {
+    if (doc.newest != FencingToken{note.epoch, note.version}) continue;
+    const auto beat = beats_.find(doc.worker);
+    if (beat == beats_.end() || !beat->second.live || beat->second.nonce != doc.life) continue;
+    Broken("a rebalance is settled once its grants have been answered",
+           fmt::format("({}, {}) is, while a grant of it to {} is under way", note.epoch,
+                       note.version, doc.worker));
+  }
 }
 
 }  // namespace parti::simulation

@@ -83,6 +83,7 @@ class RuleJudge {
   void Evicted(int process, const core::EvictionNote& note);
   // `decided`: when core did, in true time.
   void Planned(int process, const core::RebalanceNote& note, Nanos decided);
+  void Settled(int process, const core::RebalanceNote& note);
   void LifeBegan(int process) {
     begun_.insert(newest_life_.at(process));
     beating_[static_cast<std::size_t>(process)].over = false;
@@ -162,8 +163,15 @@ class RuleJudge {
     bool owed = false;      // … and in one before
     bool over = false;      // it gave all up, and no life has begun since
     std::uint64_t told_epoch = 0;
-    // Likewise its documents: in which term, to whom.
-    std::vector<std::pair<std::pair<std::uint64_t, std::string>, core::RequestId>> docs;
+    // Likewise its documents.
+    struct UnderWay {
+      std::uint64_t term = 0;  // nonce
+      std::string worker;
+      std::uint64_t life = 0;  // nonce
+      core::RequestId request = 0;
+      FencingToken newest;  // of what it grants
+    };
+    std::vector<UnderWay> docs;
   };
 
   Shared& shared_;
