@@ -68,6 +68,7 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   const HeartbeatView before = worker.heartbeat;
   // Rule [8]: views only rise; what arrives late changes nothing.
   if (entry.revision <= before.revision) return false;
+  worker.obscured = worker.HoldsAll(context_->now);
   HeartbeatView& view = worker.heartbeat;
   view = HeartbeatView{entry.revision, context_->now, entry.deleted, std::nullopt, 0};
   if (entry.deleted) return true;
@@ -85,6 +86,7 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
   context_->SawLease(record->lease_ms);
   context_->SawEpoch(std::max(record->highest_epoch, record->evicting_epoch));
   view.record = *std::move(record);
+  worker.obscured = false;
   // Only of the very heartbeat that the record names: in a restored bucket an older one may land
   // after those that were accepted since. Nor does it take back what was seen of its life already.
   // (Model: lease.pml, RECORD_COUNTS_FOR_OLDER and FORGETS_WHAT_IT_SAW.)
@@ -298,11 +300,10 @@ Holdings GroupView::PossiblyHeld(const WorkerView& worker, Nanos now) const {
     const bool exact = worker.acknowledged() || !RuleOn(Rule::kUnackedHoldsAll);
     held.partitions = exact ? doc.owned : Union(doc.owned, doc.releasing);
   }
-  const bool lease_over = worker.heartbeat.evicted() && now >= worker.heartbeat.lease_over_at;
-  if (worker.unexplained() && !lease_over && RuleOn(Rule::kUnexplainedHoldsAll)) {
+  if (worker.HoldsAll(now) && RuleOn(Rule::kUnexplainedHoldsAll)) {
     held.everything = true;
   }
-  held.hidden = worker.suspect && !lease_over;
+  held.hidden = worker.suspect && !worker.LeaseIsOver(now);
   // Rule [7]: what a write without an answer would add.
   // Model: ownership.pml, RULE remember-unanswered.
   if (RuleOn(Rule::kRememberUnanswered)) {

@@ -95,6 +95,9 @@ struct WorkerView {
   // This life may have applied docs that no bucket tells of. Cleared by a heartbeat that has seen
   // the fence: it shows all that was applied before, and after it older docs are refused.
   bool suspect = false;
+  // Its heartbeat showed that it holds what no doc tells of, and can't be read any more, or is
+  // gone.
+  bool obscured = false;
 
   // What the Calculator saw of this worker last.
   std::optional<wire::Heartbeat> counted;
@@ -129,6 +132,10 @@ struct WorkerView {
   // It applied a doc that the standing one doesn't follow: a bucket was wiped or rolled back, or
   // the view of the doc is behind.
   bool unexplained() const;
+  bool LeaseIsOver(Nanos now) const {
+    return heartbeat.evicted() && now >= heartbeat.lease_over_at;
+  }
+  bool HoldsAll(Nanos now) const { return (unexplained() || obscured) && !LeaseIsOver(now); }
   // What this heartbeat of the doc's life shows as applied is newer than the doc, or another one.
   bool Outran(const wire::Heartbeat& record) const;
   // It may be given partitions.

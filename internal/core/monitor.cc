@@ -157,6 +157,7 @@ void Monitor::Evict(const std::string& id, WorkerView& worker, const Verdict& ve
     tombstone.nonce = worker.doc.life_nonce;
     tombstone.lease_ms = std::max(tombstone.lease_ms, worker.doc.lease_ms);
   }
+  if (worker.obscured) tombstone.applied_revision = wire::kMaxExactInteger;
   tombstone.highest_epoch = context_->highest_epoch;
   tombstone.capacity = 0;
   tombstone.replaced_revision = heartbeat.revision;
@@ -198,6 +199,7 @@ void Monitor::OnReread(const std::string& id, std::uint64_t known, const KvAnswe
     if (view_->TakeHeartbeat(answer.entry)) calls_.changed(id);
   } else if (answer.code == KvCode::kNotFound && worker.heartbeat.revision != 0) {
     // The key is gone altogether (expired, or removed by hand). The tombstone is then a create.
+    worker.obscured = worker.HoldsAll(context_->now);
     worker.heartbeat = HeartbeatView{0, context_->now, true, std::nullopt, 0};
     calls_.changed(id);
   }

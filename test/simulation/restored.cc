@@ -203,6 +203,58 @@ Played PurgedHeartbeat(std::uint64_t seed, History* history) {
   return s.Verdict(led);
 }
 
+// A power cut takes the document of a worker back. Its heartbeat shows that it has applied one, so
+// it is evicted, and holds all until its lease is over. It is cut off, and its tombstone is
+// overwritten, or deleted; or its heartbeat is purged while the tombstone is lost on its way.
+enum class Obscurer { kGarbage, kDeletion, kPurge };
+static Played Obscured(std::uint64_t seed, History* history, Obscurer how) {
+  ScriptedStage s(Calm(seed), history, 2);
+  const Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
+  if (!s.Settle()) return s.Verdict(false);
+  const std::uint64_t epoch = leader.epoch();
+  bool under_way = false;
+  Network::Ambush tombstone;
+  tombstone.process = &leader;
+  tombstone.bucket = Bucket::kHeartbeat;
+  tombstone.fate = Fate::kLoseRequest;
+  tombstone.when = [&](const SentPut& put) {
+    return under_way = put.heartbeat->kind == wire::HeartbeatKind::kEvicted;
+  };
+  if (how == Obscurer::kPurge) s.network().Lay(tombstone);
+  s.network().LoseEnd(Bucket::kAssignment, 0);
+  s.owner = [&](const std::string&) { return s.Id(c); };
+  const Stream& beats = s.network().stream(Bucket::kHeartbeat);
+  const std::string id = s.Id(b);
+  const auto evicted = [&] {
+    const auto beat = wire::DecodeHeartbeat(beats.At(beats.Revision(id)).value);
+    return beat.ok() && beat->kind == wire::HeartbeatKind::kEvicted;
+  };
+  if (!s.Until(15 * kSecond, [&] { return under_way || evicted(); }) || leader.epoch() == epoch) {
+    return s.Verdict(false);
+  }
+  s.network().Cut(&b);
+  if (how == Obscurer::kGarbage) s.network().Write(Bucket::kHeartbeat, id, "garbage");
+  if (how == Obscurer::kDeletion) s.network().Delete(Bucket::kHeartbeat, id);
+  if (how == Obscurer::kPurge) s.network().Purge(Bucket::kHeartbeat, id);
+  s.world().RunFor(60 * kSecond);
+  return s.Verdict(s.Owns(c, "p-0"));
+}
+
+Played ObscuredByGarbage(std::uint64_t seed, History* history) {
+  return Obscured(seed, history, Obscurer::kGarbage);
+}
+
+Played ObscuredByDeletion(std::uint64_t seed, History* history) {
+  return Obscured(seed, history, Obscurer::kDeletion);
+}
+
+Played ObscuredByPurge(std::uint64_t seed, History* history) {
+  return Obscured(seed, history, Obscurer::kPurge);
+}
+
 // [1] A power cut takes the newest document back, and the leader with it. The worker that it was
 // for has applied it, and told nobody yet.
 Played HearAfterFence(std::uint64_t seed, History* history) {
