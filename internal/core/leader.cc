@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "internal/core/rules.h"
@@ -32,7 +33,7 @@ Leader::Leader(Context* context, const Term& term, Calls calls)
                 [this](const std::function<void(bool)>& tell) {
                   context_->Info(
                       scope_, Bucket::kHeartbeat,
-                      [this, tell, known = heartbeat_watch_.furthest()](const KvAnswer& info) {
+                      [this, tell, known = Furthest(heartbeat_watch_)](const KvAnswer& info) {
                         if (!unfit_) tell(SameStream(heartbeat_watch_, known, info));
                       });
                 },
@@ -218,11 +219,20 @@ void Leader::Poll() {
   poll_at_ = context_->now + PollInterval();
   for (const Bucket bucket : {Bucket::kHeartbeat, Bucket::kAssignment}) {
     Watch& watch = bucket == Bucket::kHeartbeat ? heartbeat_watch_ : doc_watch_;
-    context_->Info(scope_, bucket,
-                   [this, &watch, known = watch.furthest()](const KvAnswer& answer) {
-                     OnPoll(watch, known, answer);
-                   });
+    context_->Info(scope_, bucket, [this, &watch, known = Furthest(watch)](const KvAnswer& answer) {
+      OnPoll(watch, known, answer);
+    });
   }
+}
+
+// How far the stream is known to have got: by its watch, and by the answers to our own requests.
+std::uint64_t Leader::Furthest(const Watch& watch) const {
+  std::uint64_t furthest = watch.furthest();
+  for (const auto& [id, worker] : view_.workers) {
+    furthest = std::max(
+        furthest, &watch == &heartbeat_watch_ ? worker.heartbeat.revision : worker.doc.revision);
+  }
+  return furthest;
 }
 
 void Leader::OnPoll(Watch& watch, std::uint64_t known, const KvAnswer& answer) {

@@ -57,6 +57,7 @@ class Leader {
   bool SharesEpoch(const DocView& doc);
   Nanos PollInterval() const;
   void Poll();
+  std::uint64_t Furthest(const Watch& watch) const;
   void OnPoll(Watch& watch, std::uint64_t known, const KvAnswer& answer);
   bool SameStream(Watch& watch, std::uint64_t known, const KvAnswer& info);
 

@@ -40,6 +40,7 @@ Played SuspectsDocument(std::uint64_t seed, History* history);
 Played ObscuredByGarbage(std::uint64_t seed, History* history);
 Played ObscuredByDeletion(std::uint64_t seed, History* history);
 Played ObscuredByPurge(std::uint64_t seed, History* history);
+Played LossUnseen(std::uint64_t seed, History* history);
 Played PurgedHeartbeat(std::uint64_t seed, History* history);
 Played HearAfterFence(std::uint64_t seed, History* history);
 Played ConfirmTombstone(std::uint64_t seed, History* history);

@@ -112,6 +112,29 @@ Played LostDocument(std::uint64_t seed, History* history,
 
 }  // namespace
 
+// A document is lost as soon as it was acknowledged. Neither its worker nor the leader's watch has
+// seen it: the leader knows of it by the answer alone.
+Played LossUnseen(std::uint64_t seed, History* history) {
+  Stage s(seed, history, 1);
+  const Process& leader = s.StartLeader();
+  const Process& b = s.Start("b");
+  if (!s.Until(3 * kSecond, [&] { return !s.Id(b).empty(); })) return s.Verdict(false);
+  s.world().RunFor(50 * kMillisecond);
+  s.network().StallWatches(leader, Bucket::kAssignment);
+  s.network().StallWatches(b, Bucket::kAssignment);
+  const Stream& docs = s.network().stream(Bucket::kAssignment);
+  const auto written = [&] { return docs.last_sequence() > 0; };
+  if (!s.Until(3 * kSecond, written)) return s.Verdict(false);
+  s.world().RunFor(20 * kMillisecond);
+  if (s.Owns(b, "p-0")) return s.Verdict(false);
+  s.network().LoseEnd(Bucket::kAssignment, 0);
+  if (!s.Until(60 * kSecond, [&] { return s.Owns(b, "p-0"); }) && s.world().verdict().good()) {
+    s.world().shared().verdict.Broken(s.world().now(), "what was lost is granted again",
+                                      "nobody owns p-0 after a minute");
+  }
+  return s.Verdict(true);
+}
+
 // A power cut takes renewals of a leader back, which lives on.
 Played RenewalsLost(std::uint64_t seed, History* history) {
   return LeaderOutlivesLoss(Calm(seed), history, Bucket::kElection);
