@@ -30,7 +30,9 @@ struct AssignmentChange {
 // Manager, except Stop. Each may be empty.
 struct Hooks {
   // Begin work on a partition. Owns() is true already. An error gives the partition back, with the
-  // error's message as the reason.
+  // error's message as the reason, and says that nothing works on it: no on_release follows, and
+  // its next owner may begin at once. Where other threads work on whatever Owns() allows, wait for
+  // them first, or return OK.
   std::function<absl::Status(const OwnedPartition&)> on_acquire;
 
   // End work on these, and return when nothing of it is in flight: the next owner starts after

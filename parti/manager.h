@@ -15,6 +15,9 @@
 //   … for each message: if ((*manager)->Owns(id)) handle it …
 //   (*manager)->Stop();
 //
+// A Manager belongs to the process that starts it: a child that is forked afterwards has none of
+// its threads, and must neither ask nor destroy it.
+//
 // Thread safety: every method may be called from any thread at any time, except that Stop may not
 // be called from a hook (it would wait for itself; it answers FailedPrecondition).
 #ifndef PARTI_MANAGER_H_
@@ -74,12 +77,14 @@ class PARTI_EXPORT Manager {
   //
   // DeadlineExceeded names a hook, source or strategy that has not returned in time: no further one
   // begins, but what it uses must stay alive until it returns. Call Stop again to wait on; the
-  // destructor waits however long it takes.
+  // destructor waits however long it takes. Aborted, once that has returned: an on_release or
+  // on_lost behind it was never called, so what the application does for its partitions may go on.
   absl::Status Stop();
 
   // True while this worker holds a valid claim to the partition. Lock-free, about 100 ns: meant to
   // be asked for each message. A claim can end right after the answer: pass the fencing token to
-  // stores that can check it.
+  // stores that can check it. Where on_release waits for work in flight, count the work in before
+  // asking: a call that began before the claim ended may still say yes.
   bool Owns(std::string_view partition_id) const;
 
   // The token, if owned now.

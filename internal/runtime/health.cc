@@ -24,7 +24,8 @@ std::string WhyNotLive(const HealthFacts& facts) {
 std::string WhyNotReady(const WorkerStatus& status, const HealthFacts& facts) {
   if (status.stopping) return facts.ended ? "stopped" : "stopping";
   if (!facts.started) return "Start was not called";
-  const bool joined = status.lease_left.count() > 0;
+  // The lease of a life that ended before its time, by an eviction, runs on.
+  const bool joined = status.lease_left.count() > 0 && status.state != State::kClaimingId;
   if (!joined && !status.connected) {
     return status.last_error.empty() ? "not connected to NATS"
                                      : "not connected to NATS: " + status.last_error;

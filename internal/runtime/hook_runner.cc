@@ -77,7 +77,8 @@ bool HookRunner::TakeAwaited(const OwnedPartition& partition) {
 // only when the hook that runs now has returned.
 void HookRunner::Release(core::RunRelease release) {
   DropAwaited(release.partitions);
-  thread_.PostAhead({"on_release", [this, release = std::move(release)] {
+  thread_.PostAhead({"on_release",
+                     [this, release = std::move(release)] {
                        if (hooks_.on_release) {
                          const core::Nanos left =
                              std::max<core::Nanos>(0, release.deadline - BootNow());
@@ -88,12 +89,14 @@ void HookRunner::Release(core::RunRelease release) {
                          });
                        }
                        post_(core::ReleaseDone{release.ticket});
-                     }});
+                     },
+                     /*can_wait=*/false, /*owed=*/true});
 }
 
 void HookRunner::Lost(core::RunLost lost) {
   DropAwaited(lost.partitions);
-  thread_.PostAhead({"on_lost", [this, lost = std::move(lost)] {
+  thread_.PostAhead({"on_lost",
+                     [this, lost = std::move(lost)] {
                        if (hooks_.on_lost) {
                          (void)Guard("on_lost", [&] {
                            hooks_.on_lost(lost.partitions, lost.reason);
@@ -101,7 +104,8 @@ void HookRunner::Lost(core::RunLost lost) {
                          });
                        }
                        post_(core::LostDone{lost.ticket});
-                     }});
+                     },
+                     /*can_wait=*/false, /*owed=*/true});
 }
 
 // A task for each, so that those that have not begun can be dropped.

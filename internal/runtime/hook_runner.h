@@ -46,6 +46,8 @@ class HookRunner {
   // See TaskThread::Finish.
   std::optional<std::string> Finish(core::Nanos deadline) { return thread_.Finish(deadline); }
 
+  std::optional<std::string> dropped() const { return thread_.dropped(); }
+
   TaskThread::Activity activity() const { return thread_.activity(); }
 
  private:

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "internal/runtime/clock.h"
+#include "internal/runtime/process.h"
 #include "internal/runtime/settings.h"
 #include "internal/runtime/unshared.h"
 #include "internal/wire/printable.h"
@@ -71,6 +72,9 @@ bool Loop::Connect() {
 
 void Loop::Work() {
   settings_.max_doc_bytes = MaxDocBytes(kv_->MaxValueBytes());
+  // Now, not when the settings were made: the application may have forked since (daemon(3)), and
+  // whose life this becomes must not count as gone with its parent.
+  settings_.process = OwnProcess();
   worker_ = std::make_unique<core::Worker>(settings_, &environment_);
   Deliver(core::Start{});
   for (const Incoming& incoming : std::exchange(before_start_, {})) Take(incoming);

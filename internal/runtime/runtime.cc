@@ -97,7 +97,15 @@ absl::Status Runtime::FinishTasks() {
   const core::Nanos deadline = BootNow() + kFinishBound;
   const std::optional<std::string> hook = hooks_.Finish(deadline);
   const std::optional<std::string> task = planner_.Finish(deadline);
-  if (!hook && !task) return absl::OkStatus();
+  if (!hook && !task) {
+    const std::optional<std::string> dropped = hooks_.dropped();
+    if (!dropped) return absl::OkStatus();
+    return absl::AbortedError(fmt::format(
+        "{} was never called: the hook before it took longer than stop_timeout ({} ms); "
+        "the worker owns nothing, but what the application does for its partitions may "
+        "still be under way: end it, and raise stop_timeout",
+        *dropped, options_.settings.stop_timeout / core::kMillisecond));
+  }
   return absl::DeadlineExceededError(
       fmt::format("{} has not returned within stop_timeout ({} ms); the worker owns nothing and no "
                   "further hook begins, but what this one uses must stay alive until it returns",

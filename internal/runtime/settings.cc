@@ -13,7 +13,6 @@ core::Settings CoreSettings(const Config& config) {
   core::Settings settings;
   settings.identity = config.identity.empty() ? DefaultIdentity() : config.identity;
   settings.identity_is_exclusive = config.identity_is_exclusive;
-  settings.process = OwnProcess();
   settings.worker_id_prefix = config.worker_id_prefix;
   settings.max_workers = config.max_workers;
   settings.mode = config.mode == Mode::kFast ? wire::Mode::kFast : wire::Mode::kExclusive;

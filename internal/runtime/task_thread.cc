@@ -51,8 +51,16 @@ std::optional<std::string> TaskThread::Finish(core::Nanos deadline) {
   const core::Nanos left = std::max<core::Nanos>(0, deadline - BootNow());
   changed_.wait_until(lock, std::chrono::steady_clock::now() + std::chrono::nanoseconds(left),
                       [this] { return tasks_.empty() && !running_; });
+  for (const Task& task : tasks_) {
+    if (task.owed && !dropped_) dropped_ = task.name;
+  }
   tasks_.clear();
   return running_;
+}
+
+std::optional<std::string> TaskThread::dropped() const {
+  const std::lock_guard lock(mutex_);
+  return dropped_;
 }
 
 TaskThread::Activity TaskThread::activity() const {

@@ -27,6 +27,7 @@ class TaskThread {
     std::string name;           // for the error about one that doesn't return
     std::function<void()> run;  // throws nothing
     bool can_wait = false;      // PostAhead may overtake it
+    bool owed = false;          // if it is dropped, that is remembered
   };
 
   // `on_thread_start` runs first thing on the thread.
@@ -47,6 +48,9 @@ class TaskThread {
   // is returned. May be called again, to wait longer.
   std::optional<std::string> Finish(core::Nanos deadline);
 
+  // The name of the first owed task that Finish dropped.
+  std::optional<std::string> dropped() const;
+
   struct Activity {
     std::string running;      // its name; empty: none
     core::Nanos since = 0;    // when that began
@@ -63,6 +67,7 @@ class TaskThread {
   std::condition_variable changed_;
   std::deque<Task> tasks_;
   std::optional<std::string> running_;
+  std::optional<std::string> dropped_;
   core::Nanos running_since_ = 0;
   bool finishing_ = false;
   std::thread thread_;

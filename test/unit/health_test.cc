@@ -67,6 +67,11 @@ TEST_F(HealthTest, WhileItJoinsItIsNotReady) {
   ExpectNotReady("the lease is lost");
 }
 
+TEST_F(HealthTest, OnceEvictedItIsNotReadyThoughItsLeaseRunsOn) {
+  status_.state = State::kClaimingId;
+  ExpectNotReady("the lease is lost; the worker is joining again");
+}
+
 TEST_F(HealthTest, AnOutageShorterThanTheLeaseChangesNothing) {
   status_.connected = false;
   status_.state = State::kDegraded;

@@ -24,6 +24,10 @@ class MemoryStore {
   void SwitchOn() { off_ = false; }
   bool off() const { return off_; }
   int puts() const { return puts_; }
+  std::string Value(wire::Bucket bucket, const std::string& key) {
+    const std::lock_guard lock(mutex_);
+    return Of(bucket).entries[key].value;
+  }
 
  private:
   friend class MemoryKv;

@@ -1,6 +1,8 @@
 // Starting, stopping and throwing in every combination that an application may come up with.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
@@ -10,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "internal/runtime/process.h"
+#include "internal/wire/records.h"
 #include "test/unit/runtime_fixture.h"
 
 namespace parti::runtime {
@@ -50,6 +54,24 @@ TEST_F(RuntimeLifecycleTest, StartAndStopAtOnceEndStopped) {
     EXPECT_FALSE(Owns("a"));
     store_ = std::make_shared<MemoryStore>();
   }
+}
+
+// As by daemon(3): who looks whether the holder of a claim is gone must find the child.
+TEST_F(RuntimeLifecycleTest, AChildThatStartsWhatItsParentCreatedClaimsInItsOwnName) {
+  Create();
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    const bool started = runtime_->Start(kDeadline).ok();
+    const auto claim =
+        wire::DecodeClaim(store_->Value(wire::Bucket::kStableId, runtime_->board().life().worker));
+    if (!started || !claim.ok()) _exit(2);
+    _exit(claim->process == OwnProcess() && claim->process.pid == getpid() ? 0 : 1);
+  }
+  int status = -1;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  ASSERT_TRUE(WIFEXITED(status)) << "status " << status;
+  EXPECT_EQ(WEXITSTATUS(status), 0) << "2: not started, 1: in another name";
 }
 
 TEST_F(RuntimeLifecycleTest, AWaitForAStateEndsWithTheWorker) {

@@ -256,6 +256,27 @@ TEST_F(RuntimeTest, StopGivesUpOnAHookThatIsStuckAndMayBeCalledAgain) {
   EXPECT_FALSE(diary_.Has("a hook after the stuck one"));
 }
 
+TEST_F(RuntimeTest, AReleaseHookThatWasNeverCalledIsNotForgottenByLaterStops) {
+  Gate gate;
+  options_.settings.stop_timeout = 100 * core::kMillisecond;
+  std::atomic<bool> acquiring = false;
+  options_.hooks.on_acquire = [&](const OwnedPartition&) {
+    acquiring = true;
+    gate.Wait();
+    return absl::OkStatus();
+  };
+  StartAndOwn();
+  ASSERT_TRUE(WaitFor([&] { return acquiring.load(); }));
+  const absl::Status status = runtime_->Stop();
+  EXPECT_EQ(status.code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("on_acquire"));
+  gate.Open();
+  const absl::Status later = runtime_->Stop();
+  EXPECT_EQ(later.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(later.message()), HasSubstr("on_release was never called"));
+  EXPECT_FALSE(diary_.Has("on_release"));
+}
+
 TEST_F(RuntimeTest, AStuckReleaseHookDoesNotKeepTheSourceFromBeingListed) {
   class CountingSource : public PartitionSource {
    public:
