@@ -219,10 +219,7 @@ void KvJudge::CheckDoc(const SentPut& sent, std::uint64_t stream_id, std::uint64
       Broken("versions never go down", fmt::format("{}: ({}, {}) after ({}, {})", key, doc.epoch,
                                                    doc.version, before.epoch, before.version));
     }
-    // A group that forgot its wire version may be led by who can't read what was there before.
-    const bool may_be_unread =
-        shared_.scenario.two_builds && wiped_[static_cast<std::size_t>(Bucket::kElection)];
-    if (doc.life_incarnation < before.life_incarnation && !may_be_unread) {
+    if (doc.life_incarnation < before.life_incarnation && !rules_.IsTooOld(sent.process)) {
       Broken("no document is for an older life",
              fmt::format("{}: incarnation {} after {}", key, doc.life_incarnation,
                          before.life_incarnation));

@@ -164,6 +164,7 @@ void RuleJudge::LeaderAccepted(const SentPut& sent, const wire::Leader* before) 
 void RuleJudge::CheckUpgrade(const wire::Leader& leader) {
   const bool raised = leader.wire_version > wire_version_;
   wire_version_ = leader.wire_version;
+  newest_spoken_ = std::max(newest_spoken_, wire_version_);
   if (!raised) return;
   const Nanos settled = 3 * shared_.scenario.longest_lease() + 2 * core::kSecond;
   for (const auto& [worker, beat] : beats_) {
@@ -440,7 +441,7 @@ void RuleJudge::CheckTombstone(const SentPut& sent, const wire::Heartbeat* befor
            fmt::format("{}: {} instead of {}", sent.put.key, tombstone.replaced_revision,
                        sent.put.expected));
   }
-  if (before != nullptr && before->kind == HeartbeatKind::kLive) {
+  if (before != nullptr && before->kind == HeartbeatKind::kLive && !IsTooOld(sent.process)) {
     if (tombstone.incarnation < before->incarnation) {
       Broken("a tombstone ends the life that it replaces",
              fmt::format("{}: incarnation {} instead of {}", sent.put.key, tombstone.incarnation,

@@ -82,6 +82,11 @@ class RuleJudge {
   void Stepped(int process);
   void Evicted(int process, const core::EvictionNote& note);
   // `decided`: when core did, in true time.
+  // Its build can't read all that the group wrote. It leads only where the record was lost that
+  // told of the group's wire version.
+  bool IsTooOld(int process) const {
+    return settings_[static_cast<std::size_t>(process)].newest_wire_version < newest_spoken_;
+  }
   void Planned(int process, const core::RebalanceNote& note, Nanos decided);
   void Settled(int process, const core::RebalanceNote& note);
   void LifeBegan(int process) {
@@ -220,6 +225,7 @@ class RuleJudge {
   std::map<std::pair<int, std::uint64_t>, Plans> plans_;  // by process and epoch
   Nanos died_at_ = -core::kNever / 2;  // when a life was ended by another, or followed by one
   int wire_version_ = 1;
+  int newest_spoken_ = 0;  // by the group, so far
   // Epochs whose leaders found no record of the streams: whoever lives is suspect to them.
   std::set<std::uint64_t> past_unknown_;
   bool tampered_ = false;
