@@ -90,7 +90,7 @@ void HookRunner::Release(core::RunRelease release) {
                        }
                        post_(core::ReleaseDone{release.ticket});
                      },
-                     /*can_wait=*/false, /*owed=*/true});
+                     /*can_wait=*/false, /*owed=*/hooks_.on_release != nullptr});
 }
 
 void HookRunner::Lost(core::RunLost lost) {
@@ -105,7 +105,7 @@ void HookRunner::Lost(core::RunLost lost) {
                        }
                        post_(core::LostDone{lost.ticket});
                      },
-                     /*can_wait=*/false, /*owed=*/true});
+                     /*can_wait=*/false, /*owed=*/hooks_.on_lost != nullptr});
 }
 
 // A task for each, so that those that have not begun can be dropped.

@@ -277,6 +277,24 @@ TEST_F(RuntimeTest, AReleaseHookThatWasNeverCalledIsNotForgottenByLaterStops) {
   EXPECT_FALSE(diary_.Has("on_release"));
 }
 
+TEST_F(RuntimeTest, AReleaseHookThatIsNotThereIsNotMissed) {
+  Gate gate;
+  options_.settings.stop_timeout = 100 * core::kMillisecond;
+  std::atomic<bool> acquiring = false;
+  options_.hooks.on_acquire = [&](const OwnedPartition&) {
+    acquiring = true;
+    gate.Wait();
+    return absl::OkStatus();
+  };
+  options_.hooks.on_release = nullptr;
+  options_.hooks.on_lost = nullptr;
+  StartAndOwn();
+  ASSERT_TRUE(WaitFor([&] { return acquiring.load(); }));
+  EXPECT_EQ(runtime_->Stop().code(), absl::StatusCode::kDeadlineExceeded);
+  gate.Open();
+  EXPECT_TRUE(runtime_->Stop().ok());
+}
+
 TEST_F(RuntimeTest, AStuckReleaseHookDoesNotKeepTheSourceFromBeingListed) {
   class CountingSource : public PartitionSource {
    public:
