@@ -92,8 +92,9 @@ Played LeaderGoesBack(std::uint64_t seed, History* history) {
 }
 
 // A worker of a long lease is cut off. The heartbeats are lost, and its document goes back to an
-// older one, by which it owns nothing: nothing else tells of its lease. Or to none: then only what
-// the leader remembers of before tells of it.
+// older one, by which it owns nothing. The claims are lost as well, and a process leads that has
+// only just begun: nothing else tells it of that lease. Or the document is lost, too: then only
+// what the leader remembers of before tells of it.
 static Played LongestLease(std::uint64_t seed, History* history, bool only_remembered) {
   Scenario scenario = Calm(seed);
   scenario.leases_differ = true;
@@ -106,7 +107,10 @@ static Played LongestLease(std::uint64_t seed, History* history, bool only_remem
   birth.settings = scenario.settings;
   birth.settings->lease = scenario.lease_max;
   Process& b = s.world().StartProcess(birth);
-  Process& c = s.Start("c");
+  birth.name = "c";
+  birth.settings = scenario.settings;
+  if (!only_remembered) birth.settings->election_ttl = 60 * kSecond;  // it isn't to lead next
+  Process& c = s.world().StartProcess(birth);
   s.owner = [&](const std::string&) { return s.Id(c); };
   if (!s.Settle()) return s.Verdict(false);
   const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
@@ -118,12 +122,18 @@ static Played LongestLease(std::uint64_t seed, History* history, bool only_remem
   s.network().Wipe(Bucket::kHeartbeat);
   if (only_remembered) {
     s.network().Wipe(Bucket::kAssignment);
-  } else {
-    s.network().RollBack(Bucket::kAssignment, then);
+    s.owner = [&](const std::string&) { return s.Id(c); };
+    s.world().RunFor(40 * kSecond);
+    return s.Verdict(true);
   }
-  s.owner = [&](const std::string&) { return s.Id(c); };
+  s.network().RollBack(Bucket::kAssignment, then);
+  s.network().Wipe(Bucket::kStableId);
+  leader.Crash();
+  const Process& d = s.Start("d");
+  s.owner = [&](const std::string&) { return s.Id(d); };
+  const bool led = s.Until(10 * kSecond, [&] { return d.leads(); });
   s.world().RunFor(40 * kSecond);
-  return s.Verdict(true);
+  return s.Verdict(led);
 }
 
 Played LongestLease(std::uint64_t seed, History* history) {
