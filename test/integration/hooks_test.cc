@@ -136,6 +136,7 @@ TEST(HooksTest, AStopDuringAStuckAcquireNamesTheHookAndOwnsNothing) {
     gate.Wait();
     return absl::OkStatus();
   };
+  options.hooks.on_release = [](auto, auto) {};
   Manager& a = group.Start("a", options);
   ASSERT_EQ(group.AwaitOwned({{"a", 8}}), "");
   ASSERT_TRUE(WaitFor([&] { return gate.reached(); }));
