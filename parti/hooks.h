@@ -30,14 +30,14 @@ struct AssignmentChange {
 // Manager, except Stop. Each may be empty.
 struct Hooks {
   // Begin work on a partition. Owns() is true already. An error gives the partition back, with the
-  // error's message as the reason, and says that nothing works on it: no on_release follows, and
-  // its next owner may begin at once. Where other threads work on whatever Owns() allows, wait for
-  // them first, or return OK.
+  // error's message as the reason: Owns() turns false, and on_release comes for it, for other
+  // threads may work on whatever Owns() allows; its next owner starts when that has returned.
   std::function<absl::Status(const OwnedPartition&)> on_acquire;
 
   // End work on these, and return when nothing of it is in flight: the next owner starts after
-  // that. Comes also where on_acquire was dropped, for Owns() was true. It is false already.
-  // `bound`: time to be done by; after Config::release_timeout the leader evicts this worker.
+  // that. Comes also where on_acquire was dropped or failed, for Owns() was true. It is false
+  // already. `bound`: time to be done by; after Config::release_timeout the leader evicts this
+  // worker.
   std::function<void(std::span<const OwnedPartition>, std::chrono::milliseconds bound)> on_release;
 
   // The claim to these has ended already, without asking: stop work on them at once. Return when

@@ -75,7 +75,9 @@ struct LostDone {
 struct AcquireDone {
   std::string partition;
   FencingToken token;
-  absl::Status status;  // an error gives the partition back, with its message as the reason
+  // An error gives the partition back, with its message as the reason. What worked on it because
+  // Owns() was true has drained.
+  absl::Status status;
 };
 
 // The partition source listed (at the start, at a refresh, at a change). Validated, any order.

@@ -63,6 +63,15 @@ void HookRunner::RunOnError(const absl::Status& status) {
   }
 }
 
+void HookRunner::RunOnRelease(const std::vector<OwnedPartition>& partitions, core::Nanos deadline) {
+  if (!hooks_.on_release || partitions.empty()) return;
+  const core::Nanos left = std::max<core::Nanos>(0, deadline - BootNow());
+  (void)Guard("on_release", [&] {
+    hooks_.on_release(partitions, std::chrono::milliseconds(left / core::kMillisecond));
+    return absl::OkStatus();
+  });
+}
+
 void HookRunner::DropAwaited(const std::vector<OwnedPartition>& partitions) {
   const std::lock_guard lock(mutex_);
   for (const OwnedPartition& partition : partitions) awaited_.erase(partition);
@@ -77,27 +86,21 @@ bool HookRunner::TakeAwaited(const OwnedPartition& partition) {
 // only when the hook that runs now has returned.
 void HookRunner::Release(core::RunRelease release) {
   DropAwaited(release.partitions);
+  const bool owed = hooks_.on_release != nullptr && !release.partitions.empty();
   thread_.PostAhead({"on_release",
                      [this, release = std::move(release)] {
-                       if (hooks_.on_release) {
-                         const core::Nanos left =
-                             std::max<core::Nanos>(0, release.deadline - BootNow());
-                         (void)Guard("on_release", [&] {
-                           hooks_.on_release(release.partitions,
-                                             std::chrono::milliseconds(left / core::kMillisecond));
-                           return absl::OkStatus();
-                         });
-                       }
+                       RunOnRelease(release.partitions, release.deadline);
                        post_(core::ReleaseDone{release.ticket});
                      },
-                     /*can_wait=*/false, /*owed=*/hooks_.on_release != nullptr});
+                     /*can_wait=*/false, owed});
 }
 
 void HookRunner::Lost(core::RunLost lost) {
   DropAwaited(lost.partitions);
+  const bool owed = hooks_.on_lost != nullptr && !lost.partitions.empty();
   thread_.PostAhead({"on_lost",
                      [this, lost = std::move(lost)] {
-                       if (hooks_.on_lost) {
+                       if (hooks_.on_lost && !lost.partitions.empty()) {
                          (void)Guard("on_lost", [&] {
                            hooks_.on_lost(lost.partitions, lost.reason);
                            return absl::OkStatus();
@@ -105,7 +108,7 @@ void HookRunner::Lost(core::RunLost lost) {
                        }
                        post_(core::LostDone{lost.ticket});
                      },
-                     /*can_wait=*/false, /*owed=*/hooks_.on_lost != nullptr});
+                     /*can_wait=*/false, owed});
 }
 
 // A task for each, so that those that have not begun can be dropped.
@@ -125,6 +128,16 @@ void HookRunner::Acquire(core::RunAcquire acquire) {
                   },
                   /*can_wait=*/true});
   }
+}
+
+void HookRunner::GiveBack(const core::AcquireDone& failed, core::Nanos deadline) {
+  thread_.PostAhead({"on_release",
+                     [this, partition = OwnedPartition{failed.partition, failed.token},
+                      status = Unshared(failed.status), deadline] {
+                       RunOnRelease({partition}, deadline);
+                       post_(core::AcquireDone{partition.id, partition.token, Unshared(status)});
+                     },
+                     /*can_wait=*/false, /*owed=*/true});
 }
 
 void HookRunner::AssignmentChanged(AssignmentChange change) {

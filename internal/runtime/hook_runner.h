@@ -24,7 +24,8 @@ namespace parti::runtime {
 // true, so work may have begun without on_acquire.
 //
 // A hook that throws is reported to on_error; its work counts as drained, and a thrown on_acquire
-// gives the partition back. A hook that isn't there has succeeded, in its turn.
+// gives the partition back. A hook that isn't there has succeeded, in its turn. What names no
+// partition calls no hook, but takes its turn, too.
 //
 // Thread safety: every method from any thread, except Finish from a hook.
 class HookRunner {
@@ -38,6 +39,8 @@ class HookRunner {
   void Release(core::RunRelease release);
   void Lost(core::RunLost lost);
   void Acquire(core::RunAcquire acquire);
+  // on_release for what on_acquire failed for; then the failure is told once more.
+  void GiveBack(const core::AcquireDone& failed, core::Nanos deadline);
   void AssignmentChanged(AssignmentChange change);
   void StateChanged(State from, State to);
   void LeadershipChanged(bool gained, std::uint64_t epoch);
@@ -48,12 +51,15 @@ class HookRunner {
 
   std::optional<std::string> dropped() const { return thread_.dropped(); }
 
+  bool has_on_release() const { return hooks_.on_release != nullptr; }
+
   TaskThread::Activity activity() const { return thread_.activity(); }
 
  private:
   template <typename Call>
   absl::Status Guard(std::string_view hook, Call call);
   void RunOnError(const absl::Status& status);
+  void RunOnRelease(const std::vector<OwnedPartition>& partitions, core::Nanos deadline);
   void DropAwaited(const std::vector<OwnedPartition>& partitions);
   bool TakeAwaited(const OwnedPartition& partition);
 

@@ -101,7 +101,37 @@ void Loop::Take(const Incoming& incoming) {
     OnKvTrouble(trouble->status);
     return;
   }
-  Deliver(std::get<core::Event>(incoming));
+  const auto& event = std::get<core::Event>(incoming);
+  if (const auto* done = std::get_if<core::AcquireDone>(&event);
+      done != nullptr && !done->status.ok() && GivesBack(*done)) {
+    return;
+  }
+  Deliver(event);
+}
+
+// Owns() was true while on_acquire ran, so other threads may be at work. Before core hears that it
+// failed, and with it the leader, Owns() turns false and on_release returns: until then on_acquire
+// still runs, for all that core knows. False: nothing has to end first, or it has.
+bool Loop::GivesBack(const core::AcquireDone& failed) {
+  const OwnedPartition partition{failed.partition, failed.token};
+  if (giving_back_.erase(partition) > 0) return false;
+  // Without its claim, it already is in the hands of on_release or on_lost.
+  if (stopped_ || !world_.hooks->has_on_release() || !world_.ownership->Claims(partition)) {
+    return false;
+  }
+  world_.ownership->Unclaim({&partition.id, 1});
+  SetOwned();
+  giving_back_.insert(partition);
+  world_.hooks->GiveBack(failed, BootNow() + settings_.release_timeout / 5 * 4);
+  return true;
+}
+
+// on_release runs, or waits, for these already; what is asked of the hooks now comes after it.
+std::vector<OwnedPartition> Loop::WithoutGivenBack(std::vector<OwnedPartition> partitions) const {
+  std::erase_if(partitions, [this](const OwnedPartition& partition) {
+    return giving_back_.contains(partition);
+  });
+  return partitions;
 }
 
 // A worker that never joined can't, as long as it isn't permitted to. One that did goes on until

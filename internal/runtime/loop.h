@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +62,8 @@ class Loop {
   bool Connect();
   void Work();
   void Take(const Incoming& incoming);
+  bool GivesBack(const core::AcquireDone& failed);
+  std::vector<OwnedPartition> WithoutGivenBack(std::vector<OwnedPartition> partitions) const;
   void Deliver(const core::Event& event);
   void OnStopDeadline();
   void OnListingFailed();
@@ -113,6 +116,7 @@ class Loop {
   core::Nanos stop_deadline_ = core::kNever;
   core::Nanos list_again_at_ = core::kNever;
   core::Nanos list_backoff_ = 0;
+  std::set<OwnedPartition> giving_back_;  // on_acquire failed, and on_release has not returned yet
   std::map<std::string, core::Nanos> said_;  // a text without its digits → when it was said
 };
 

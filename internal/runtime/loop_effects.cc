@@ -103,8 +103,14 @@ void Loop::Do(const core::Unclaim& unclaim) {
   SetOwned();
 }
 
-void Loop::Do(const core::RunRelease& release) { world_.hooks->Release(release); }
-void Loop::Do(const core::RunLost& lost) { world_.hooks->Lost(lost); }
+void Loop::Do(const core::RunRelease& release) {
+  world_.hooks->Release({release.ticket, WithoutGivenBack(release.partitions), release.deadline});
+}
+
+void Loop::Do(const core::RunLost& lost) {
+  world_.hooks->Lost({lost.ticket, WithoutGivenBack(lost.partitions), lost.reason});
+}
+
 void Loop::Do(const core::RunAcquire& acquire) { world_.hooks->Acquire(acquire); }
 
 void Loop::Do(const core::Released& released) {

@@ -158,6 +158,11 @@ void Ownership::UnclaimAll() {
   Publish(std::make_unique<OwnershipSnapshot>(life_, 0));
 }
 
+bool Ownership::Claims(const OwnedPartition& partition) const {
+  const FencingToken* found = current_.load(std::memory_order_relaxed)->Find(partition.id);
+  return found != nullptr && *found == partition.token;
+}
+
 std::size_t Ownership::size() const { return current_.load(std::memory_order_relaxed)->size(); }
 
 core::Nanos Ownership::lease_until() const { return life_->until.load(std::memory_order_relaxed); }

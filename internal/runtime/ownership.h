@@ -68,6 +68,9 @@ class Ownership {
   // Also ends the deadline that snapshots of before are bound to.
   void UnclaimAll();
 
+  // Whether it is claimed under this very token, whatever the lease.
+  bool Claims(const OwnedPartition& partition) const;
+
   // Frees what no reader can see any more. Never waits; call it now and then.
   void Collect();
 

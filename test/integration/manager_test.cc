@@ -210,9 +210,23 @@ TEST_F(ManagerTest, AnAcquireHookThatFailsGivesThePartitionToAnother) {
     ++refused;
     return absl::ResourceExhaustedError("no room");
   };
+  // Its other threads have a moment's work left; nobody else may begin before.
+  std::atomic<int> early{0};
+  std::atomic<int> released{0};
+  refuses.on_release = [&](std::span<const OwnedPartition> partitions, milliseconds) {
+    for (const OwnedPartition& partition : partitions) {
+      const auto nobodys = [&] {
+        return !first_->Owns(partition.id) && !second_->Owns(partition.id);
+      };
+      early += StaysTrue(nobodys, milliseconds(50)) ? 0 : 1;
+      ++released;
+    }
+  };
   StartSecond(refuses);
   EXPECT_TRUE(WaitFor([&] { return refused > 0; }));
   EXPECT_TRUE(WaitFor([this] { return Owned(*first_) == kPartitions; }));
+  EXPECT_EQ(released, refused);
+  EXPECT_EQ(early, 0);
   EXPECT_TRUE(second_->Stop().ok());
 }
 

@@ -90,6 +90,65 @@ TEST_F(RuntimeTest, AnAcquireHookThatFailsGivesThePartitionBack) {
   EXPECT_TRUE(WaitFor([this] { return diary_.Has("no room"); }));
 }
 
+// Owns("a") was true while on_acquire ran, so other threads may work on it.
+class RuntimeFailedAcquireTest : public RuntimeTest {
+ protected:
+  RuntimeFailedAcquireTest() {
+    options_.hooks.on_acquire = [](const OwnedPartition& partition) {
+      return partition.id == "a" ? absl::UnavailableError("no room") : absl::OkStatus();
+    };
+    options_.hooks.on_release = [this, record = options_.hooks.on_release](auto partitions,
+                                                                           milliseconds bound) {
+      record(partitions, bound);
+      if (partitions.front().id == "a") gate_.Wait();
+    };
+  }
+
+  Gate gate_;
+};
+
+TEST_F(RuntimeFailedAcquireTest, ItsPartitionIsGivenBackOnceOnReleaseHasReturned) {
+  ASSERT_TRUE(Start().ok());
+  ASSERT_TRUE(WaitFor([this] { return diary_.Has("on_release a"); }));
+  EXPECT_FALSE(Owns("a"));
+  // Nobody hears of it yet, however long that takes.
+  const int leases = observer_->leases();
+  ASSERT_TRUE(WaitFor([&] { return observer_->leases() >= leases + 3; }));
+  EXPECT_FALSE(diary_.Has("released a"));
+  EXPECT_FALSE(diary_.Has("no room"));
+  gate_.Open();
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("released a") && diary_.Has("no room"); }));
+  EXPECT_TRUE(Owns("b"));
+  EXPECT_TRUE(runtime_->Stop().ok());
+  EXPECT_EQ(diary_.Count("on_release a"), 1U);
+  EXPECT_FALSE(diary_.Has("on_release a owned"));
+}
+
+TEST_F(RuntimeFailedAcquireTest, AStopMeanwhileAsksNoSecondTime) {
+  ASSERT_TRUE(Start().ok());
+  ASSERT_TRUE(WaitFor([this] { return diary_.Has("on_release a") && Owns("b"); }));
+  std::thread stopper([this] { EXPECT_TRUE(runtime_->Stop().ok()); });
+  EXPECT_TRUE(WaitFor([this] { return !Owns("b"); }));
+  EXPECT_FALSE(diary_.Has("released"));
+  gate_.Open();
+  stopper.join();
+  EXPECT_TRUE(diary_.Has("released a"));
+  EXPECT_EQ(diary_.Count("on_release a"), 1U);
+  EXPECT_EQ(diary_.Count("on_release b"), 1U);
+}
+
+TEST_F(RuntimeFailedAcquireTest, ALeaseThatEndsMeanwhileLosesOnlyTheOthers) {
+  ASSERT_TRUE(Start().ok());
+  ASSERT_TRUE(WaitFor([this] { return diary_.Has("on_release a") && Owns("b"); }));
+  store_->SwitchOff();
+  ASSERT_TRUE(WaitFor([this] { return !Owns("b"); }));
+  gate_.Open();
+  EXPECT_TRUE(WaitFor([this] { return diary_.Has("lost a") && diary_.Has("lost b"); }));
+  EXPECT_EQ(diary_.Count("on_release a"), 1U);
+  EXPECT_EQ(diary_.Count("on_lost b"), 1U);
+  EXPECT_FALSE(diary_.Has("on_lost a"));
+}
+
 TEST_F(RuntimeTest, WhatHooksThrowIsReportedAndDoesNotStopTheWorker) {
   options_.hooks.on_acquire = [](const OwnedPartition& partition) -> absl::Status {
     if (partition.id == "a") throw std::runtime_error("acquire broke");
