@@ -147,7 +147,8 @@ ApiResult<StoredMessage> ReadStoredMessage(std::string_view text) {
   const std::optional<std::string> headers = Decode(Text(message, "hdrs"));
   std::optional<std::string> value = Decode(Text(message, "data"));
   if (!headers || !value) return Unreadable("a message that isn't base64");
-  stored.deleted = IsDeleteOperation(HeaderValue(*headers, "KV-Operation"));
+  stored.deleted = IsDeletion(HeaderValue(*headers, "KV-Operation"),
+                              HeaderValue(*headers, "Nats-Marker-Reason"));
   if (!stored.deleted) stored.value = *std::move(value);
   return stored;
 }
@@ -254,8 +255,9 @@ std::string_view LastToken(std::string_view subject) {
   return subject.substr(subject.rfind('.') + 1);
 }
 
-bool IsDeleteOperation(std::string_view operation) {
-  return operation == "DEL" || operation == "PURGE";
+bool IsDeletion(std::string_view operation, std::string_view marker_reason) {
+  return operation == "DEL" || operation == "PURGE" || marker_reason == "MaxAge" ||
+         marker_reason == "Remove" || marker_reason == "Purge";
 }
 
 }  // namespace parti::kv

@@ -108,8 +108,9 @@ std::optional<std::uint64_t> ReadNumber(std::string_view text);
 // What follows the last dot.
 std::string_view LastToken(std::string_view subject);
 
-// True for the operations that a KV marks with the header KV-Operation.
-bool IsDeleteOperation(std::string_view operation);
+// What a KV leaves where a key was deleted: the values of a message's headers KV-Operation (ADR-8)
+// and Nats-Marker-Reason (ADR-43; nats-server 2.11 and newer, in a stream that was set up for it).
+bool IsDeletion(std::string_view operation, std::string_view marker_reason);
 
 }  // namespace parti::kv
 

@@ -212,7 +212,8 @@ void Watches::OnEntry(Serial serial, Watch& watch, const DeliveryInfo& info,
   watch.last_sign = Timers::Clock::now();
   const std::string before_key = names_.Subject(watch.bucket, "");
   if (is_new && message.subject().starts_with(before_key)) {
-    const bool deleted = IsDeleteOperation(message.Header("KV-Operation"));
+    const bool deleted =
+        IsDeletion(message.Header("KV-Operation"), message.Header("Nats-Marker-Reason"));
     callbacks_.emit(
         core::WatchEntry{watch.id,
                          {.key = std::string(message.subject().substr(before_key.size())),

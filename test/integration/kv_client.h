@@ -190,12 +190,13 @@ class Admin {
     natsMsg_Destroy(reply);
     return nlohmann::json::parse(text, nullptr, false);
   }
-  // What `nats kv del` does.
-  nlohmann::json DeleteKey(const std::string& subject) {
+  // What `nats kv del` does, or leaves another mark.
+  nlohmann::json DeleteKey(const std::string& subject, const char* header = "KV-Operation",
+                           const char* mark = "DEL") {
     natsMsg* message = nullptr;
     natsMsg* reply = nullptr;
     EXPECT_EQ(natsMsg_Create(&message, subject.c_str(), nullptr, nullptr, 0), NATS_OK);
-    natsMsgHeader_Set(message, "KV-Operation", "DEL");
+    natsMsgHeader_Set(message, header, mark);
     EXPECT_EQ(natsConnection_RequestMsg(&reply, connection_, message, 10'000), NATS_OK);
     const std::string text(natsMsg_GetData(reply),
                            static_cast<std::size_t>(natsMsg_GetDataLength(reply)));

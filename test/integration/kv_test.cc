@@ -146,6 +146,24 @@ TEST_F(KvTest, ADeleteMarkerIsAnEntryAndIsReplacedByItsRevision) {
   EXPECT_EQ(client.Put(Bucket::kElection, "leader", marker, "you").code, KvCode::kOk);
 }
 
+TEST_F(KvTest, EveryMarkOfADeletionCounts) {
+  KvClient client(Options());
+  ASSERT_TRUE(client.WaitReady().ok());
+  const auto watch = client.Open(Bucket::kElection, "leader");
+  ASSERT_TRUE(client.AwaitEnd(watch));
+  Admin admin(server_->url());
+  std::size_t marks = 0;
+  for (const auto& [header, mark] : {std::pair{"KV-Operation", "PURGE"},
+                                     {"Nats-Marker-Reason", "MaxAge"},
+                                     {"Nats-Marker-Reason", "Purge"},
+                                     {"Nats-Marker-Reason", "Remove"}}) {
+    ASSERT_TRUE(admin.DeleteKey("$KV.parti-election.leader", header, mark).contains("seq")) << mark;
+    EXPECT_TRUE(client.Get(Bucket::kElection, "leader").entry.deleted) << mark;
+    ASSERT_TRUE(client.AwaitEntries(watch, ++marks));
+    EXPECT_TRUE(client.Watch(watch).entries.back().deleted) << mark;
+  }
+}
+
 TEST_F(KvTest, InfoTellsIdentityAndEnd) {
   KvClient client(Options());
   ASSERT_TRUE(client.WaitReady().ok());
