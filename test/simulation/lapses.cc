@@ -49,41 +49,6 @@ Played UnansweredAndDrained(std::uint64_t seed, History* history) {
   return Settled(&s);
 }
 
-// A tombstone meets the heartbeat that a backup has brought back, as in confirm-tombstone, and
-// whether the bucket is the same still is asked in vain.
-Played UnconfirmedTombstone(std::uint64_t seed, History* history) {
-  Scenario scenario = Calm(seed);
-  scenario.settings.lease = 8 * kSecond;
-  scenario.settings.heartbeat_interval = 3 * kSecond;
-  scenario.settings.poll_interval = 60 * kSecond;  // which would notice
-  Stage s(scenario, history, 2);
-  Process& leader = s.StartLeader();
-  Process& b = s.Start("b");
-  s.Start("c");
-  if (!s.Settle()) return s.Verdict(false);
-  int beats = 0;
-  s.network().OnChange([&](Bucket bucket, const std::string& key) {
-    if (bucket == Bucket::kHeartbeat && key == s.Id(b)) ++beats;
-  });
-  if (!s.Until(5 * kSecond, [&] { return beats == 1; })) return s.Verdict(false);
-  s.world().RunFor(50 * kMillisecond);
-  const std::uint64_t then = s.network().stream(Bucket::kHeartbeat).last_sequence();
-  s.network().StallWatches(leader, Bucket::kHeartbeat);
-  if (!s.Until(5 * kSecond, [&] { return beats == 2; })) return s.Verdict(false);
-  s.world().RunFor(50 * kMillisecond);
-  s.network().Cut(&b);
-  s.network().RollBack(Bucket::kHeartbeat, then);
-  Network::Ambush unanswered;
-  unanswered.process = &leader;
-  unanswered.put = false;
-  unanswered.bucket = Bucket::kHeartbeat;
-  unanswered.fate = Fate::kLoseRequest;
-  unanswered.times = 1000;
-  s.network().Lay(unanswered);
-  s.world().RunFor(30 * kSecond);
-  return s.Verdict(true);
-}
-
 // A power cut takes the newest heartbeat of a worker back that is gone, and others' fill its
 // place at once, so that the stream's end tells nothing. The tombstone meets an older one.
 Played OlderWhenReadAgain(std::uint64_t seed, History* history) {

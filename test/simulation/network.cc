@@ -118,6 +118,9 @@ void Network::Spring(const Process* process, const Request& request, Nanos timeo
       case Ambush::Fate::kSlow:
         fate->there = ambush.delay;
         break;
+      case Ambush::Fate::kSlowAnswer:
+        fate->back = ambush.delay;
+        break;
       case Ambush::Fate::kLandLate:
         fate->late = true;
         fate->there = std::max(timeout, ambush.delay);

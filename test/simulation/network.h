@@ -61,9 +61,9 @@ class Network {
 
   // Precise faults: what becomes of one process's next request that matches.
   struct Ambush {
-    enum class Fate { kLoseRequest, kLoseAnswer, kLandLate, kSlow, kRefuse };
+    enum class Fate { kLoseRequest, kLoseAnswer, kLandLate, kSlow, kSlowAnswer, kRefuse };
     const Process* process = nullptr;  // none: anyone's
-    bool put = true;                   // else get
+    bool put = true;                   // else get, or info
     wire::Bucket bucket{};
     std::string key;  // empty: any
     Fate fate{};

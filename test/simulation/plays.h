@@ -44,6 +44,8 @@ Played LossUnseen(std::uint64_t seed, History* history);
 Played PurgedHeartbeat(std::uint64_t seed, History* history);
 Played HearAfterFence(std::uint64_t seed, History* history);
 Played ConfirmTombstone(std::uint64_t seed, History* history);
+Played UnconfirmedTombstone(std::uint64_t seed, History* history);
+Played ConfirmedForTheOneBefore(std::uint64_t seed, History* history);
 Played AcknowledgementOfAStray(std::uint64_t seed, History* history);
 
 // twins.cc: a bucket has begun anew, and what belongs to the one before it lands there.
@@ -58,7 +60,6 @@ Played RevisionComesAround(std::uint64_t seed, History* history);
 
 // lapses.cc: what was to be heard, read or answered is lost or late.
 Played UnansweredAndDrained(std::uint64_t seed, History* history);
-Played UnconfirmedTombstone(std::uint64_t seed, History* history);
 Played OlderWhenReadAgain(std::uint64_t seed, History* history);
 Played SuccessorUnseen(std::uint64_t seed, History* history);
 Played CreatedTombstone(std::uint64_t seed, History* history);

@@ -18,6 +18,103 @@ void Depose(Stage* s, const Process& leader) {
   s->network().Lay(renewal);
 }
 
+// Whether a tombstone is in the place of its heartbeat.
+bool IsEvicted(Stage* s, const std::string& id) {
+  const Stream& beats = s->network().stream(Bucket::kHeartbeat);
+  const auto beat = wire::DecodeHeartbeat(beats.At(beats.Revision(id)).value);
+  return beat.ok() && beat->kind == wire::HeartbeatKind::kEvicted;
+}
+
+// A power cut takes the document of a worker back. Its heartbeat shows that it has applied one, so
+// it is evicted, and holds all until its lease is over. It is cut off, and its tombstone is
+// overwritten, or deleted; or its heartbeat is purged while the tombstone is lost on its way.
+enum class Obscurer { kGarbage, kDeletion, kPurge };
+Played Obscured(std::uint64_t seed, History* history, Obscurer how) {
+  ScriptedStage s(Calm(seed), history, 2);
+  const Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  Process& c = s.Start("c");
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
+  if (!s.Settle()) return s.Verdict(false);
+  const std::uint64_t epoch = leader.epoch();
+  bool under_way = false;
+  Network::Ambush tombstone;
+  tombstone.process = &leader;
+  tombstone.bucket = Bucket::kHeartbeat;
+  tombstone.fate = Fate::kLoseRequest;
+  tombstone.when = [&](const SentPut& put) {
+    return under_way = put.heartbeat->kind == wire::HeartbeatKind::kEvicted;
+  };
+  if (how == Obscurer::kPurge) s.network().Lay(tombstone);
+  s.network().LoseEnd(Bucket::kAssignment, 0);
+  s.owner = [&](const std::string&) { return s.Id(c); };
+  const std::string id = s.Id(b);
+  if (!s.Until(15 * kSecond, [&] { return under_way || IsEvicted(&s, id); }) ||
+      leader.epoch() == epoch) {
+    return s.Verdict(false);
+  }
+  s.network().Cut(&b);
+  if (how == Obscurer::kGarbage) s.network().Write(Bucket::kHeartbeat, id, "garbage");
+  if (how == Obscurer::kDeletion) s.network().Delete(Bucket::kHeartbeat, id);
+  if (how == Obscurer::kPurge) s.network().Purge(Bucket::kHeartbeat, id);
+  s.world().RunFor(60 * kSecond);
+  return s.Verdict(s.Owns(c, "p-0"));
+}
+
+// For a bucket of heartbeats that is restored from a backup, and nothing but a question may tell
+// the leader: its watch is silent, and it looks by itself much later.
+Scenario UnseenRestore(std::uint64_t seed) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.lease = 8 * kSecond;
+  scenario.settings.heartbeat_interval = 3 * kSecond;
+  scenario.settings.poll_interval = 60 * kSecond;
+  return scenario;
+}
+
+// The worker's next heartbeat but one, which its leader doesn't hear, is lost when the bucket is
+// restored; the worker is cut off. The leader's tombstone meets just the heartbeat that it knows.
+// Of the other worker it has heard since, so that this one is silent first.
+bool LoseUnheardBeat(Stage* s, const Process& leader, Process* worker, const Process& other) {
+  int beats = 0;
+  bool other_too = false;
+  s->network().OnChange([&](Bucket bucket, const std::string& key) {
+    if (bucket != Bucket::kHeartbeat) return;
+    if (key == s->Id(*worker)) ++beats;
+    if (key == s->Id(other) && beats == 1) other_too = true;
+  });
+  bool lost = false;
+  if (s->Until(10 * kSecond, [&] { return other_too || beats > 1; }) && beats == 1) {
+    s->world().RunFor(50 * kMillisecond);
+    const std::uint64_t then = s->network().stream(Bucket::kHeartbeat).last_sequence();
+    s->network().StallWatches(leader, Bucket::kHeartbeat);
+    if (s->Until(5 * kSecond, [&] { return beats == 2; })) {
+      s->world().RunFor(50 * kMillisecond);
+      s->network().Cut(worker);
+      s->network().RollBack(Bucket::kHeartbeat, then);
+      lost = true;
+    }
+  }
+  s->network().OnChange(nullptr);
+  return lost;
+}
+
+Played RestoredBeforeTombstone(std::uint64_t seed, History* history, bool answers) {
+  Stage s(UnseenRestore(seed), history, 2);
+  Process& leader = s.StartLeader();
+  Process& b = s.Start("b");
+  const Process& c = s.Start("c");
+  if (!s.Settle() || !LoseUnheardBeat(&s, leader, &b, c)) return s.Verdict(false);
+  Network::Ambush unanswered;
+  unanswered.process = &leader;
+  unanswered.put = false;
+  unanswered.bucket = Bucket::kHeartbeat;
+  unanswered.fate = Fate::kLoseRequest;
+  unanswered.times = 1000;
+  if (!answers) s.network().Lay(unanswered);
+  s.world().RunFor(30 * kSecond);
+  return s.Verdict(true);
+}
+
 }  // namespace
 
 // [1] A power cut takes the newest document back. Its worker has applied it, and an older heartbeat
@@ -213,46 +310,6 @@ Played PurgedHeartbeat(std::uint64_t seed, History* history) {
   return s.Verdict(led);
 }
 
-// A power cut takes the document of a worker back. Its heartbeat shows that it has applied one, so
-// it is evicted, and holds all until its lease is over. It is cut off, and its tombstone is
-// overwritten, or deleted; or its heartbeat is purged while the tombstone is lost on its way.
-enum class Obscurer { kGarbage, kDeletion, kPurge };
-static Played Obscured(std::uint64_t seed, History* history, Obscurer how) {
-  ScriptedStage s(Calm(seed), history, 2);
-  const Process& leader = s.StartLeader();
-  Process& b = s.Start("b");
-  Process& c = s.Start("c");
-  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
-  if (!s.Settle()) return s.Verdict(false);
-  const std::uint64_t epoch = leader.epoch();
-  bool under_way = false;
-  Network::Ambush tombstone;
-  tombstone.process = &leader;
-  tombstone.bucket = Bucket::kHeartbeat;
-  tombstone.fate = Fate::kLoseRequest;
-  tombstone.when = [&](const SentPut& put) {
-    return under_way = put.heartbeat->kind == wire::HeartbeatKind::kEvicted;
-  };
-  if (how == Obscurer::kPurge) s.network().Lay(tombstone);
-  s.network().LoseEnd(Bucket::kAssignment, 0);
-  s.owner = [&](const std::string&) { return s.Id(c); };
-  const Stream& beats = s.network().stream(Bucket::kHeartbeat);
-  const std::string id = s.Id(b);
-  const auto evicted = [&] {
-    const auto beat = wire::DecodeHeartbeat(beats.At(beats.Revision(id)).value);
-    return beat.ok() && beat->kind == wire::HeartbeatKind::kEvicted;
-  };
-  if (!s.Until(15 * kSecond, [&] { return under_way || evicted(); }) || leader.epoch() == epoch) {
-    return s.Verdict(false);
-  }
-  s.network().Cut(&b);
-  if (how == Obscurer::kGarbage) s.network().Write(Bucket::kHeartbeat, id, "garbage");
-  if (how == Obscurer::kDeletion) s.network().Delete(Bucket::kHeartbeat, id);
-  if (how == Obscurer::kPurge) s.network().Purge(Bucket::kHeartbeat, id);
-  s.world().RunFor(60 * kSecond);
-  return s.Verdict(s.Owns(c, "p-0"));
-}
-
 Played ObscuredByGarbage(std::uint64_t seed, History* history) {
   return Obscured(seed, history, Obscurer::kGarbage);
 }
@@ -292,33 +349,43 @@ Played HearAfterFence(std::uint64_t seed, History* history) {
   return s.Verdict(led);
 }
 
-// A worker's newest heartbeat, which its leader didn't hear, is lost when the bucket is restored
-// from a backup: the leader's tombstone meets just the heartbeat that it knows. The worker is cut
-// off.
 Played ConfirmTombstone(std::uint64_t seed, History* history) {
-  Scenario scenario = Calm(seed);
-  scenario.settings.lease = 8 * kSecond;
-  scenario.settings.heartbeat_interval = 3 * kSecond;
-  scenario.settings.poll_interval = 60 * kSecond;  // which would notice
+  return RestoredBeforeTombstone(seed, history, true);
+}
+
+Played UnconfirmedTombstone(std::uint64_t seed, History* history) {
+  return RestoredBeforeTombstone(seed, history, false);
+}
+
+// A worker is evicted for its silence. That its bucket is the same still is answered late: its next
+// life has been evicted, too, and the bucket was restored in between.
+Played ConfirmedForTheOneBefore(std::uint64_t seed, History* history) {
+  Scenario scenario = UnseenRestore(seed);
+  scenario.settings.request_timeout = 60 * kSecond;
   Stage s(scenario, history, 2);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
-  s.Start("c");
+  const Process& c = s.Start("c");
   if (!s.Settle()) return s.Verdict(false);
-  int beats = 0;
-  s.network().OnChange([&](Bucket bucket, const std::string& key) {
-    if (bucket == Bucket::kHeartbeat && key == s.Id(b)) ++beats;
-  });
-  if (!s.Until(5 * kSecond, [&] { return beats == 1; })) return s.Verdict(false);
-  s.world().RunFor(50 * kMillisecond);
-  const std::uint64_t then = s.network().stream(Bucket::kHeartbeat).last_sequence();
-  s.network().StallWatches(leader, Bucket::kHeartbeat);
-  if (!s.Until(5 * kSecond, [&] { return beats == 2; })) return s.Verdict(false);
-  s.world().RunFor(50 * kMillisecond);
+  const std::string id = s.Id(b);
   s.network().Cut(&b);
-  s.network().RollBack(Bucket::kHeartbeat, then);
+  Network::Ambush late;
+  late.process = &leader;
+  late.put = false;
+  late.bucket = Bucket::kHeartbeat;
+  late.fate = Fate::kSlowAnswer;
+  late.delay = 14 * kSecond;
+  s.network().Lay(late);
+  if (!s.Until(15 * kSecond, [&] { return IsEvicted(&s, id); })) return s.Verdict(false);
+  const Nanos answered = s.world().now() + late.delay;
+  s.network().Heal(&b);
+  if (!s.Settle() || s.Id(b) != id || !LoseUnheardBeat(&s, leader, &b, c)) {
+    return s.Verdict(false);
+  }
+  const bool again =
+      s.Until(15 * kSecond, [&] { return IsEvicted(&s, id); }) && s.world().now() < answered;
   s.world().RunFor(30 * kSecond);
-  return s.Verdict(true);
+  return s.Verdict(again);
 }
 
 // A worker's first document gets no answer; the next one grants more, as revision 1. Then the

@@ -198,6 +198,11 @@ const std::vector<Schedule>& Schedules() {
        "a tombstone meets a heartbeat of before, and the bucket is asked for in vain",
        {},
        UnconfirmedTombstone},
+      {"confirmed-for-the-one-before",
+       "that the bucket is the same is answered late: for the tombstone before, and before a "
+       "backup",
+       {},
+       ConfirmedForTheOneBefore},
       {"older-when-read-again",
        "a power cut takes a heartbeat back, and others fill its place in the stream",
        {},
