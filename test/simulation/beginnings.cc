@@ -73,6 +73,7 @@ Played EpochLost(std::uint64_t seed, History* history, bool documents) {
   Process& e = StartFollower(&s, "e");
   if (!s.Settle() || !a.leads()) return s.Verdict(false);
   s.network().StallWatches(d, Bucket::kElection);
+  s.network().DelayScans(d, documents ? Bucket::kAssignment : Bucket::kHeartbeat, kSecond);
   Lose(&s, &a, Bucket::kElection);
   bool written = false;
   if (documents) {

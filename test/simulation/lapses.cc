@@ -50,27 +50,50 @@ Played UnansweredAndDrained(std::uint64_t seed, History* history) {
 }
 
 // A power cut takes the newest heartbeat of a worker back that is gone, and others' fill its
-// place at once, so that the stream's end tells nothing. The tombstone meets an older one.
+// place at once, so that the stream's end tells nothing. The tombstone meets an older one. With it
+// all that tells of another worker is lost, whose lease is longer, and who is cut off.
 Played OlderWhenReadAgain(std::uint64_t seed, History* history) {
   Scenario scenario = Calm(seed);
   scenario.settings.lease = 4 * kSecond;
   scenario.settings.poll_interval = 60 * kSecond;  // by chance it could look before
-  Stage s(scenario, history, 2);
+  scenario.leases_differ = true;
+  scenario.lease_max = 16 * kSecond;
+  ScriptedStage s(scenario, history, 2);
   s.StartLeader();
   Process& b = s.Start("b");
-  s.Start("c");
+  Process& c = s.Start("c");
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
   if (!s.Settle()) return s.Verdict(false);
-  const std::uint64_t before = s.network().stream(Bucket::kHeartbeat).Revision(s.Id(b));
-  const auto beats = [&] {
-    return s.network().stream(Bucket::kHeartbeat).Revision(s.Id(b)) != before;
-  };
-  if (!s.Until(3 * kSecond, beats)) return s.Verdict(false);
+  const Stream& beats = s.network().stream(Bucket::kHeartbeat);
+  const std::uint64_t before = beats.Revision(s.Id(b));
+  if (!s.Until(3 * kSecond, [&] { return beats.Revision(s.Id(b)) != before; })) {
+    return s.Verdict(false);
+  }
   s.world().RunFor(50 * kMillisecond);
   b.Crash();
-  const std::uint64_t newest = s.network().stream(Bucket::kHeartbeat).Revision(s.Id(b));
+  const std::uint64_t newest = beats.Revision(s.Id(b));
+  const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
+  World::Birth birth;
+  birth.name = "d";
+  birth.settings = scenario.settings;
+  birth.settings->lease = scenario.lease_max;
+  birth.settings->election_ttl = 60 * kSecond;
+  Process& d = s.world().StartProcess(birth);
+  if (!s.Until(kSecond, [&] { return !s.Id(d).empty(); })) return s.Verdict(false);
+  s.owner = [&](const std::string& id) { return s.Id(id == "p-2" ? d : c); };
+  s.world().SetPartitions(3);
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(d, "p-2"); })) return s.Verdict(false);
+  s.network().Cut(&d);
   s.network().LoseEnd(Bucket::kHeartbeat, newest - 1);
-  s.world().RunFor(scenario.settings.lease);
-  return Settled(&s);
+  s.network().LoseEnd(Bucket::kAssignment, then);
+  s.owner = [&](const std::string&) { return s.Id(c); };
+  s.world().RunFor(scenario.lease_max);
+  if (!s.Until(30 * kSecond, [&] { return s.Owns(c, "p-0") && s.Owns(c, "p-2"); }) &&
+      s.world().verdict().good()) {
+    s.world().shared().verdict.Broken(s.world().now(), "what was lost is granted again",
+                                      "it has no owner after half a minute");
+  }
+  return s.Verdict(true);
 }
 
 // A leader is paused, and its watch of the record was broken just before. What it wakes up to is a

@@ -45,6 +45,7 @@ Played PurgedHeartbeat(std::uint64_t seed, History* history);
 Played HearAfterFence(std::uint64_t seed, History* history);
 Played ConfirmTombstone(std::uint64_t seed, History* history);
 Played UnconfirmedTombstone(std::uint64_t seed, History* history);
+Played HeartbeatsBegunAnew(std::uint64_t seed, History* history);
 Played ConfirmedForTheOneBefore(std::uint64_t seed, History* history);
 Played AcknowledgementOfAStray(std::uint64_t seed, History* history);
 
@@ -57,6 +58,12 @@ Played GrantForgotten(std::uint64_t seed, History* history);
 Played DeletedThenStray(std::uint64_t seed, History* history);
 Played PollOfARestoredDocument(std::uint64_t seed, History* history);
 Played RevisionComesAround(std::uint64_t seed, History* history);
+
+// late.cc: what comes late: the answer to a request, or what a watch first delivers.
+Played ChallengeAnsweredLate(std::uint64_t seed, History* history);
+Played ConflictReadLate(std::uint64_t seed, History* history);
+Played ControlScannedLate(std::uint64_t seed, History* history);
+Played ControlAnsweredLate(std::uint64_t seed, History* history);
 
 // lapses.cc: what was to be heard, read or answered is lost or late.
 Played UnansweredAndDrained(std::uint64_t seed, History* history);
@@ -87,6 +94,7 @@ Played RefusedAfterThePlan(std::uint64_t seed, History* history);
 
 // sundry.cc: losses that a leader outlives; drained workers; lists and deaths at awkward times.
 Played RenewalsLost(std::uint64_t seed, History* history);
+Played ChallengeLostAfterALoss(std::uint64_t seed, History* history);
 Played HeartbeatsLost(std::uint64_t seed, History* history);
 Played HeardLate(std::uint64_t seed, History* history);
 Played StuckAmidGrants(std::uint64_t seed, History* history);

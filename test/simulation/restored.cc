@@ -349,6 +349,25 @@ Played HearAfterFence(std::uint64_t seed, History* history) {
   return s.Verdict(led);
 }
 
+// A power cut takes a worker's only document back, and all heartbeats are lost, with their bucket;
+// the worker is cut off, and its leader gone. To who comes then nothing tells of it but that the
+// bucket is another.
+Played HeartbeatsBegunAnew(std::uint64_t seed, History* history) {
+  Stage s(seed, history, 1);
+  Process& leader = s.StartLeader();
+  s.world().RunFor(25 * kSecond);  // until its record names the buckets
+  Process& b = s.Start("b");
+  if (!s.Until(3 * kSecond, [&] { return s.Owns(b, "p-0"); })) return s.Verdict(false);
+  s.world().RunFor(kSecond);
+  s.network().Cut(&b);
+  leader.Crash();
+  s.network().LoseEnd(Bucket::kAssignment, 0);
+  s.network().Wipe(Bucket::kHeartbeat);
+  Process& c = s.Start("c");
+  const bool owns = s.Until(60 * kSecond, [&] { return s.Owns(c, "p-0"); });
+  return s.Verdict(owns);
+}
+
 Played ConfirmTombstone(std::uint64_t seed, History* history) {
   return RestoredBeforeTombstone(seed, history, true);
 }

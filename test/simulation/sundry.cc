@@ -13,7 +13,8 @@ namespace {
 
 // Something of `bucket` that was acknowledged is lost, and its leader lives on and notices: it
 // begins a new term, in which nothing is granted until the longest lease is over.
-Played LeaderOutlivesLoss(const Scenario& scenario, History* history, Bucket bucket) {
+Played LeaderOutlivesLoss(const Scenario& scenario, History* history, Bucket bucket,
+                          bool challenge_lost = false) {
   ScriptedStage s(scenario, history, 2);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
@@ -23,6 +24,12 @@ Played LeaderOutlivesLoss(const Scenario& scenario, History* history, Bucket buc
   const std::uint64_t epoch = leader.epoch();
   const std::uint64_t then = s.network().stream(bucket).last_sequence();
   s.world().RunFor(5 * kSecond);
+  Network::Ambush challenge;
+  challenge.process = &leader;
+  challenge.bucket = Bucket::kElection;
+  challenge.fate = Fate::kLoseRequest;
+  challenge.when = [&](const SentPut& put) { return put.leader && put.leader->epoch > epoch; };
+  if (challenge_lost) s.network().Lay(challenge);
   s.network().LoseEnd(bucket, then);
   const auto refenced = [&] { return leader.leads() && leader.epoch() > epoch; };
   if (!s.Until(3 * kSecond, refenced)) {
@@ -138,6 +145,13 @@ Played LossUnseen(std::uint64_t seed, History* history) {
 // A power cut takes renewals of a leader back, which lives on.
 Played RenewalsLost(std::uint64_t seed, History* history) {
   return LeaderOutlivesLoss(Calm(seed), history, Bucket::kElection);
+}
+
+// … and its next challenge gets lost, too.
+Played ChallengeLostAfterALoss(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.request_timeout = kSecond / 2;
+  return LeaderOutlivesLoss(scenario, history, Bucket::kElection, true);
 }
 
 // The same, of heartbeats. (They are rare here, or new ones would hide that some were lost.)
