@@ -78,7 +78,8 @@ Played ChallengeAnsweredLate(std::uint64_t seed, History* history) {
 Played ConflictReadLate(std::uint64_t seed, History* history) {
   Scenario scenario = Calm(seed);
   scenario.settings.request_timeout = 4 * kSecond;
-  scenario.settings.release_timeout = kSecond / 5;  // an unsettled rebalance is waited for no longer
+  scenario.settings.release_timeout =
+      kSecond / 5;  // an unsettled rebalance is waited for no longer
   ScriptedStage s(scenario, history, 1);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
