@@ -36,6 +36,9 @@ class KvJudge {
   void Accepted(const SentPut& sent, std::uint64_t stream_id, std::uint64_t revision);
   // The process gets the standing leader record as the answer to a read.
   void LeaderServed(int process, const std::string& value);
+  void Scanned(int process, wire::Bucket bucket, Nanos opened) {
+    rules_.Scanned(process, bucket, opened);
+  }
   // A live heartbeat was refused: its life was evicted meanwhile.
   bool MetTombstone(const SentPut& sent) const;
   void Planned(int process, const core::RebalanceNote& note);

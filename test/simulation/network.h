@@ -109,9 +109,13 @@ class Network {
     wire::Bucket bucket{};
     std::string key;
     bool open = true;      // not closed by core, not broken
+    bool closed = false;   // by core
     bool live = false;     // the snapshot was taken
     bool stalled = false;  // delivers nothing, silently
+    Nanos opened = 0;
     Nanos last_delivery = 0;
+    std::uint64_t highest = 0;             // of what was delivered
+    std::optional<wire::StreamState> end;  // of its snapshot, as it was delivered
   };
 
   struct ScanFault {
@@ -135,6 +139,7 @@ class Network {
 
   void TakeSnapshot(std::size_t watch);
   void EndSnapshot(std::size_t watch);
+  void NoteScan(const Watch& watch);
   void DeliverEntry(std::size_t watch, std::uint64_t sequence, Nanos delay);
   void Break(std::size_t watch, Nanos delay, const std::string& reason);
   std::size_t FindWatch(const Process& process, core::WatchId id) const;

@@ -126,6 +126,15 @@ void RuleJudge::CheckSender(const SentPut& sent) {
     }
   }
   if (!sent.doc) return;
+  const Nanos fenced_at = FencedAt({sent.doc->epoch, sent.doc->nonce});
+  for (const wire::Bucket bucket : {wire::Bucket::kHeartbeat, wire::Bucket::kAssignment}) {
+    const auto scanned = scanned_.find({sent.process, bucket});
+    if (fenced_at != core::kNever && (scanned == scanned_.end() || scanned->second < fenced_at)) {
+      Broken("a leader acts on what it has read to its end since its fence was written [1]",
+             fmt::format("process {} writes {}, and hasn't of {}", sent.process, sent.put.key,
+                         wire::BucketName(bucket)));
+    }
+  }
   const std::size_t limit = settings_[Index(sent.process)].max_doc_bytes;
   if (sent.put.value.size() > limit) {
     Broken("a document is no larger than the server takes",

@@ -14,6 +14,7 @@
 #ifndef PARTI_TEST_SIMULATION_RULE_JUDGE_H_
 #define PARTI_TEST_SIMULATION_RULE_JUDGE_H_
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <optional>
@@ -67,6 +68,11 @@ class RuleJudge {
   void DocAccepted(const SentPut& sent, const wire::Doc* before, bool current);
   // `before`: the heartbeat that it replaces, if it was readable and nobody tampered with it.
   void HeartbeatAccepted(const SentPut& sent, const wire::Heartbeat* before);
+  // What the process knows of the bucket is complete as it was at `opened`, or later.
+  void Scanned(int process, wire::Bucket bucket, Nanos opened) {
+    Nanos& newest = scanned_[{process, bucket}];
+    newest = std::max(newest, opened);
+  }
   // The process gets this as the answer to a read of `leader`.
   void LeaderServed(int process, const wire::Leader& leader);
 
@@ -181,15 +187,16 @@ class RuleJudge {
 
   Shared& shared_;
   ClaimJudge& claims_;
-  std::vector<Beating> beating_;                       // of each process
-  std::vector<core::Settings> settings_;               // of each process
-  std::map<std::uint64_t, int> lives_;                 // by nonce: whose they are
-  std::set<std::uint64_t> begun_;                      // by nonce
-  std::map<int, std::uint64_t> newest_life_;           // of each process: its nonce
-  std::map<std::pair<int, Term>, Nanos> terms_;        // until when, on the leader's clock
-  std::map<std::pair<int, Term>, Nanos> fences_;       // when such a read was served last
-  std::map<std::string, Beat, std::less<>> beats_;     // by worker id
-  std::map<std::string, Grants, std::less<>> grants_;  // by partition
+  std::vector<Beating> beating_;                           // of each process
+  std::vector<core::Settings> settings_;                   // of each process
+  std::map<std::uint64_t, int> lives_;                     // by nonce: whose they are
+  std::set<std::uint64_t> begun_;                          // by nonce
+  std::map<int, std::uint64_t> newest_life_;               // of each process: its nonce
+  std::map<std::pair<int, Term>, Nanos> terms_;            // until when, on the leader's clock
+  std::map<std::pair<int, Term>, Nanos> fences_;           // when such a read was served last
+  std::map<std::string, Beat, std::less<>> beats_;         // by worker id
+  std::map<std::pair<int, wire::Bucket>, Nanos> scanned_;  // when it was begun, by process
+  std::map<std::string, Grants, std::less<>> grants_;      // by partition
   // What the documents of each life, by nonce, gave it.
   std::map<std::uint64_t, std::set<std::pair<std::string, FencingToken>>> granted_;
   // … and what its heartbeats gave back.

@@ -24,6 +24,7 @@ void Network::Open(Process* process, core::OpenWatch open) {
   watch.id = open.watch;
   watch.bucket = open.bucket;
   watch.key = std::move(open.key);
+  watch.opened = shared_.now();
   watches_.push_back(std::move(watch));
   const std::size_t index = watches_.size() - 1;
   open_[Index(watches_[index].bucket)].push_back(index);
@@ -45,6 +46,7 @@ std::size_t Network::FindWatch(const Process& process, core::WatchId id) const {
 void Network::Close(Process* process, core::CloseWatch close) {
   const std::size_t watch = FindWatch(*process, close.watch);
   if (watch == kNone) return;
+  watches_[watch].closed = true;
   watches_[watch].open = false;
   std::erase(open_[Index(watches_[watch].bucket)], watch);
 }
@@ -96,13 +98,22 @@ void Network::EndSnapshot(std::size_t index) {
   watch.last_delivery = std::max(watch.last_delivery, shared_.now() + Latency());
   const wire::StreamState state = StreamOf(watch.bucket).State();
   shared_.queue.At(watch.last_delivery, [this, index, state] {
-    const Watch& now = watches_[index];
+    Watch& now = watches_[index];
+    now.end = state;
+    NoteScan(now);
     shared_.history.Traffic(shared_.now(), now.process->name(), 51 + now.id * 64, [&] {
       return fmt::format("watch {}: end of the snapshot, stream {} at {}", now.id, state.stream_id,
                          state.last_seq);
     });
     now.process->Deliver(core::WatchSnapshotEnd{now.id, state});
   });
+}
+
+// Of a whole bucket, once it has delivered all that stood when its snapshot's end was asked for.
+void Network::NoteScan(const Watch& watch) {
+  if (watch.closed || !watch.key.empty() || !watch.end) return;
+  if (watch.highest < watch.end->last_seq && !watch.end->last_seq_gone) return;
+  judge_.Scanned(watch.process->number(), watch.bucket, watch.opened);
 }
 
 void Network::DeliverEntry(std::size_t index, std::uint64_t sequence, Nanos delay) {
@@ -122,8 +133,10 @@ void Network::DeliverEntry(std::size_t index, std::uint64_t sequence, Nanos dela
   const bool may_skip = shared_.random.Chance(faults.skip_superseded);
   shared_.queue.At(watch.last_delivery, [this, index, sequence, may_skip,
                                          entry = StreamOf(watch.bucket).Entry(sequence)] {
-    const Watch& now = watches_[index];
+    Watch& now = watches_[index];
     if (may_skip && StreamOf(now.bucket).Revision(entry.key) > sequence) return;
+    now.highest = std::max(now.highest, sequence);
+    NoteScan(now);
     shared_.history.Traffic(shared_.now(), now.process->name(), 52 + sequence * 64, [&] {
       return fmt::format("watch {}: {}/{} revision {}{}", now.id, wire::BucketName(now.bucket),
                          entry.key, sequence, entry.deleted ? " (deleted)" : "");
