@@ -96,6 +96,7 @@ Played RefusedAfterThePlan(std::uint64_t seed, History* history);
 Played RenewalsLost(std::uint64_t seed, History* history);
 Played ChallengeLostAfterALoss(std::uint64_t seed, History* history);
 Played HeartbeatsLost(std::uint64_t seed, History* history);
+Played PolledHeartbeatsLost(std::uint64_t seed, History* history);
 Played HeardLate(std::uint64_t seed, History* history);
 Played StuckAmidGrants(std::uint64_t seed, History* history);
 Played EvictedUnheard(std::uint64_t seed, History* history);

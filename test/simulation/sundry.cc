@@ -14,7 +14,7 @@ namespace {
 // Something of `bucket` that was acknowledged is lost, and its leader lives on and notices: it
 // begins a new term, in which nothing is granted until the longest lease is over.
 Played LeaderOutlivesLoss(const Scenario& scenario, History* history, Bucket bucket,
-                          bool challenge_lost = false) {
+                          bool challenge_lost = false, bool silent = false) {
   ScriptedStage s(scenario, history, 2);
   Process& leader = s.StartLeader();
   Process& b = s.Start("b");
@@ -23,6 +23,7 @@ Played LeaderOutlivesLoss(const Scenario& scenario, History* history, Bucket buc
   if (!s.Settle() || !leader.leads()) return s.Verdict(false);
   const std::uint64_t epoch = leader.epoch();
   const std::uint64_t then = s.network().stream(bucket).last_sequence();
+  if (silent) s.network().StallWatches(leader, bucket);
   s.world().RunFor(5 * kSecond);
   Network::Ambush challenge;
   challenge.process = &leader;
@@ -160,6 +161,16 @@ Played HeartbeatsLost(std::uint64_t seed, History* history) {
   scenario.settings.heartbeat_interval = 4 * kSecond;
   scenario.settings.poll_interval = 100 * kMillisecond;
   return LeaderOutlivesLoss(scenario, history, Bucket::kHeartbeat);
+}
+
+// Heartbeats of which the leader's watch says nothing: it knows by its polls alone that there were
+// more.
+Played PolledHeartbeatsLost(std::uint64_t seed, History* history) {
+  Scenario scenario = Calm(seed);
+  scenario.settings.heartbeat_interval = 4 * kSecond;
+  scenario.settings.poll_interval = 100 * kMillisecond;
+  scenario.settings.debounce = 8 * kSecond;  // so long it waits for a silent watch
+  return LeaderOutlivesLoss(scenario, history, Bucket::kHeartbeat, false, true);
 }
 
 // A deposed leader's successor hears one worker only when its plan has long been made. What nobody
