@@ -78,9 +78,10 @@ absl::StatusOr<Greeting> ReadGreeting(std::string_view line) {
   const char* at = text.data();
   const char* const end = at + text.size();
   for (int* const part : {&version.major, &version.minor, &version.patch}) {
+    if (part != &version.major && (at == end || *at++ != '.')) return unreadable;
     const auto [next, error] = std::from_chars(at, end, *part);
-    if (error != std::errc()) return unreadable;
-    at = next != end && *next == '.' ? next + 1 : next;
+    if (error != std::errc() || *part < 0) return unreadable;
+    at = next;
   }
   const auto says = [&info](const char* what) {
     const auto found = info.find(what);
