@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "internal/kv/server_version.h"
+#include "internal/kv/unshared.h"
 #include "internal/kv/urls.h"
 
 namespace parti::kv {
@@ -85,7 +86,7 @@ absl::Status Connector::WaitReady(milliseconds timeout) {
   changed_.wait_for(lock, timeout, [&] { return ready_ || stopping_ || somebody_has_to_act(); });
   if (ready_) return absl::OkStatus();
   if (stopping_) return absl::CancelledError("the connection to NATS is being shut down");
-  if (!problem_.ok()) return problem_;
+  if (!problem_.ok()) return Unshared(problem_);
   return absl::UnavailableError(fmt::format("no answer from NATS at {} within {} ms",
                                             AddressOf(urls_.front()), timeout.count()));
 }

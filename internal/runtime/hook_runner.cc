@@ -7,8 +7,8 @@
 #include <exception>
 #include <utility>
 
+#include "internal/kv/unshared.h"
 #include "internal/runtime/clock.h"
-#include "internal/runtime/unshared.h"
 #include "internal/wire/printable.h"
 
 namespace parti::runtime {
@@ -124,20 +124,21 @@ void HookRunner::Acquire(core::RunAcquire acquire) {
                     if (TakeAwaited(partition) && hooks_.on_acquire) {
                       status = Guard("on_acquire", [&] { return hooks_.on_acquire(partition); });
                     }
-                    post_(core::AcquireDone{partition.id, partition.token, Unshared(status)});
+                    post_(core::AcquireDone{partition.id, partition.token, kv::Unshared(status)});
                   },
                   /*can_wait=*/true});
   }
 }
 
 void HookRunner::GiveBack(const core::AcquireDone& failed, core::Nanos deadline) {
-  thread_.PostAhead({"on_release",
-                     [this, partition = OwnedPartition{failed.partition, failed.token},
-                      status = Unshared(failed.status), deadline] {
-                       RunOnRelease({partition}, deadline);
-                       post_(core::AcquireDone{partition.id, partition.token, Unshared(status)});
-                     },
-                     /*can_wait=*/false, /*owed=*/true});
+  thread_.PostAhead(
+      {"on_release",
+       [this, partition = OwnedPartition{failed.partition, failed.token},
+        status = kv::Unshared(failed.status), deadline] {
+         RunOnRelease({partition}, deadline);
+         post_(core::AcquireDone{partition.id, partition.token, kv::Unshared(status)});
+       },
+       /*can_wait=*/false, /*owed=*/true});
 }
 
 void HookRunner::AssignmentChanged(AssignmentChange change) {

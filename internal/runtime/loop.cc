@@ -6,10 +6,10 @@
 #include <exception>
 #include <utility>
 
+#include "internal/kv/unshared.h"
 #include "internal/runtime/clock.h"
 #include "internal/runtime/process.h"
 #include "internal/runtime/settings.h"
-#include "internal/runtime/unshared.h"
 #include "internal/wire/printable.h"
 
 namespace parti::runtime {
@@ -43,7 +43,7 @@ bool Loop::Connect() {
   EventQueue* const queue = world_.queue;
   absl::StatusOr<std::unique_ptr<kv::Kv>> kv = kv_factory_(
       [queue](core::Event event) { queue->Push(std::move(event)); },
-      [queue](const absl::Status& status) { queue->Push(KvTrouble{Unshared(status)}); });
+      [queue](const absl::Status& status) { queue->Push(KvTrouble{kv::Unshared(status)}); });
   if (!kv.ok()) {
     Do(core::Report{core::Severity::kFatal, kv.status()});
     return false;

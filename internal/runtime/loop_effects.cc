@@ -5,9 +5,9 @@
 
 #include <string>
 
+#include "internal/kv/unshared.h"
 #include "internal/runtime/clock.h"
 #include "internal/runtime/loop.h"
-#include "internal/runtime/unshared.h"
 
 namespace parti::runtime {
 namespace {
@@ -167,8 +167,9 @@ void Loop::Do(const core::Report& report) {
   if (report.severity == core::Severity::kInfo) return;
   world_.board->SetError(std::string(report.status.message()));
   world_.recorder->Add(Metric::kReports, {SeverityLabel(report.severity)});
-  if (report.severity == core::Severity::kFatal) world_.board->SetFatal(Unshared(report.status));
-  world_.hooks->Error(Unshared(report.status));
+  if (report.severity == core::Severity::kFatal)
+    world_.board->SetFatal(kv::Unshared(report.status));
+  world_.hooks->Error(kv::Unshared(report.status));
 }
 
 void Loop::Do(const core::RebalanceNote& note) {

@@ -5,8 +5,8 @@
 #include <exception>
 #include <utility>
 
+#include "internal/kv/unshared.h"
 #include "internal/runtime/clock.h"
-#include "internal/runtime/unshared.h"
 
 namespace parti::runtime {
 namespace {
@@ -75,7 +75,7 @@ absl::StatusOr<std::vector<std::int32_t>> Planner::PlanNow(const core::PlanInput
                               .previous_owner = input.previous_owner});
   });
   recorder_->Observe(Metric::kStrategySeconds, BootNow() - began);
-  if (!owners.ok()) return Unshared(owners.status());
+  if (!owners.ok()) return kv::Unshared(owners.status());
   if (owners->size() != partitions.size()) {
     return absl::InvalidArgumentError(
         fmt::format("{} answered {} owners for {} partitions; it must give one for each, or "

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "internal/runtime/unshared.h"
+#include "internal/kv/unshared.h"
 
 namespace parti::runtime {
 namespace {
@@ -136,7 +136,7 @@ Assignment StatusBoard::assignment() const {
 
 absl::Status StatusBoard::fatal() const {
   const std::lock_guard lock(mutex_);
-  return Unshared(fatal_);
+  return kv::Unshared(fatal_);
 }
 
 void StatusBoard::Fill(WorkerStatus* status) const {
@@ -185,7 +185,7 @@ absl::Status StatusBoard::WaitForLife(std::chrono::milliseconds timeout) const {
   std::unique_lock lock(mutex_);
   const bool settled = changed_.wait_until(
       lock, DeadlineIn(timeout), [this] { return began_ || stopping_ || ended_ || !fatal_.ok(); });
-  if (!fatal_.ok()) return Unshared(fatal_);
+  if (!fatal_.ok()) return kv::Unshared(fatal_);
   if (stopping_ || ended_) return absl::CancelledError("Stop was called before an id was claimed");
   if (began_) return absl::OkStatus();
   if (settled) return absl::InternalError("the worker ended without a reason");

@@ -1,12 +1,12 @@
 // Errors that cross threads.
-#ifndef PARTI_INTERNAL_RUNTIME_UNSHARED_H_
-#define PARTI_INTERNAL_RUNTIME_UNSHARED_H_
+#ifndef PARTI_INTERNAL_KV_UNSHARED_H_
+#define PARTI_INTERNAL_KV_UNSHARED_H_
 
 #include <string>
 
 #include "absl/status/status.h"
 
-namespace parti::runtime {
+namespace parti::kv {
 
 // A copy that shares no memory. Copies of an absl::Status count references within Abseil's library,
 // where the thread sanitizer can't see it, and would report a race at each error that is freed by
@@ -16,6 +16,6 @@ inline absl::Status Unshared(const absl::Status& status) {
                      : absl::Status(status.code(), std::string(status.message()));
 }
 
-}  // namespace parti::runtime
+}  // namespace parti::kv
 
-#endif  // PARTI_INTERNAL_RUNTIME_UNSHARED_H_
+#endif  // PARTI_INTERNAL_KV_UNSHARED_H_
