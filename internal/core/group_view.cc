@@ -98,19 +98,15 @@ bool GroupView::TakeHeartbeat(const wire::Entry& entry) {
     view.since = std::max(view.since, before.since);
   }
   if (view.evicted()) NoteTombstone(view, before);
-  // Of whom nothing was known before, a first heartbeat begins a life; any other may be of one that
-  // has held something for long.
-  const bool new_life = before.record ? before.record->incarnation != view.record->incarnation ||
-                                            before.record->nonce != view.record->nonce
-                                      : view.record->number == 1;
+  const bool new_life = !before.record || before.record->incarnation != view.record->incarnation ||
+                        before.record->nonce != view.record->nonce;
   if (new_life || !view.live()) worker.condemned = false;
   // A suspect that was evicted stays one until its lease is over.
   const bool cleared = new_life || HasSeenFence(*view.record);
   if (worker.suspect && (view.left() || (view.live() && cleared))) {
     worker.suspect = false;
     // It left under our fence: nobody before us knew.
-    if (before.record && view.left() && !new_life && worker.same_life() &&
-        !worker.Outran(*view.record)) {
+    if (view.left() && !new_life && worker.same_life() && !worker.Outran(*view.record)) {
       Vouch(worker.doc.owned);
     }
   }

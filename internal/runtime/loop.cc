@@ -102,11 +102,12 @@ void Loop::Take(const Incoming& incoming) {
     return;
   }
   const auto& event = std::get<core::Event>(incoming);
-  if (const auto* done = std::get_if<core::AcquireDone>(&event);
-      done != nullptr && !done->status.ok() && GivesBack(*done)) {
-    return;
-  }
+  const auto* done = std::get_if<core::AcquireDone>(&event);
+  if (done == nullptr || done->status.ok()) return Deliver(event);
+  if (GivesBack(*done)) return;
   Deliver(event);
+  // Only now: core may notice first that the lease is over, and call all lost.
+  giving_back_.erase({done->partition, done->token});
 }
 
 // Owns() was true while on_acquire ran, so other threads may be at work. Before core hears that it
@@ -114,7 +115,7 @@ void Loop::Take(const Incoming& incoming) {
 // still runs, for all that core knows. False: nothing has to end first, or it has.
 bool Loop::GivesBack(const core::AcquireDone& failed) {
   const OwnedPartition partition{failed.partition, failed.token};
-  if (giving_back_.erase(partition) > 0) return false;
+  if (giving_back_.contains(partition)) return false;
   // Without its claim, it already is in the hands of on_release or on_lost.
   if (stopped_ || !world_.hooks->has_on_release() || !world_.ownership->Claims(partition)) {
     return false;

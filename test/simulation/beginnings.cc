@@ -295,44 +295,6 @@ Played FencedWhileDraining(std::uint64_t seed, History* history) {
   return s.Verdict(true);
 }
 
-// [1] The same, and the scan of the next leader lacks the worker's heartbeat: the first that it
-// hears of it doesn't show the fence either.
-Played HeardAfterTheScan(std::uint64_t seed, History* history) {
-  ScriptedStage s(Calm(seed), history, 2);
-  Process& leader = s.StartLeader();
-  Process& c = s.Start("c");
-  s.world().RunFor(200 * kMillisecond);
-  const std::uint64_t before_b = s.network().stream(Bucket::kHeartbeat).last_sequence();
-  Process& b = StartFollower(&s, "b");
-  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
-  if (!s.Settle()) return s.Verdict(false);
-  s.world().RunFor(kSecond);
-  const std::uint64_t then = s.network().stream(Bucket::kAssignment).last_sequence();
-  b.hooks().Hold();
-  s.owner = [&](const std::string& id) { return s.Id(id == "p-2" ? b : c); };
-  s.world().SetPartitions(3);
-  if (!s.Until(3 * kSecond, [&] { return !s.Owns(b, "p-0"); })) return s.Verdict(false);
-  s.network().LoseEnd(Bucket::kAssignment, then);
-  Lose(&s, &leader, Bucket::kAssignment);
-  const Stream& beats = s.network().stream(Bucket::kHeartbeat);
-  const auto last = [&] { return beats.Revision(s.Id(leader)) == beats.last_sequence(); };
-  if (!s.Until(3 * kSecond, last)) return s.Verdict(false);
-  Lose(&s, &c, Bucket::kHeartbeat);
-  leader.Crash();
-  s.network().Cut(&b);
-  s.network().ShortenScans(c, Bucket::kHeartbeat, before_b);
-  s.network().Purge(Bucket::kHeartbeat, s.Id(leader));
-  s.owner = [&](const std::string& id) { return s.Id(id == "p-0" ? b : c); };
-  const bool led = s.Until(5 * kSecond, [&] { return c.leads(); });
-  s.world().RunFor(30 * kMillisecond);
-  s.network().HealAll();
-  s.network().BreakWatches(&c);
-  s.world().RunFor(4 * kSecond);
-  b.hooks().LetGo();
-  s.world().RunFor(30 * kSecond);
-  return s.Verdict(led);
-}
-
 // Of a leader that knows no past the scan lacks a worker that has applied nothing yet, and whose
 // read of the fence was answered by its predecessor's record: the answer is on its way for long.
 Played FenceAnsweredLate(std::uint64_t seed, History* history) {

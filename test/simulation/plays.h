@@ -134,7 +134,6 @@ Played PinnedUnled(std::uint64_t seed, History* history);
 Played RefusedUnled(std::uint64_t seed, History* history);
 Played RefusedAfterRewrite(std::uint64_t seed, History* history);
 Played FencedWhileDraining(std::uint64_t seed, History* history);
-Played HeardAfterTheScan(std::uint64_t seed, History* history);
 Played FenceAnsweredLate(std::uint64_t seed, History* history);
 Played NumberOfADocument(std::uint64_t seed, History* history);
 Played TwoLivesOfOneNumber(std::uint64_t seed, History* history);
